@@ -1,0 +1,31 @@
+"""magsim: machine-learning force fields for the spin dynamics of metallic magnets.
+
+Public entry points (imported lazily, so that ``import magsim`` costs nothing):
+
+- :func:`open_dataset` -- labelled spin configurations from a Zarr store or an ``.npz`` file,
+- :func:`load_field` -- a trained effective field from a run folder or checkpoint,
+- :func:`effective_field` -- the exact effective field that a configuration describes.
+
+Both fields are called as ``energy, field = f(spins)`` with ``spins`` of shape ``(..., N, 3)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["effective_field", "load_field", "open_dataset"]
+
+_ENTRY_POINTS = {
+    "open_dataset": "magsim.learning.store",
+    "load_field": "magsim.tasks.build",
+    "effective_field": "magsim.tasks.build",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ENTRY_POINTS:
+        from importlib import import_module
+
+        return getattr(import_module(_ENTRY_POINTS[name]), name)
+    raise AttributeError(f"module 'magsim' has no attribute {name!r}")

@@ -1,0 +1,71 @@
+"""The array namespace: NumPy on the CPU, CuPy on the GPU, through one code path.
+
+Only this module imports cupy. Code that computes on arrays asks for the namespace once
+(``xp = array_module(device)``) and then writes ``xp.linalg.eigh`` for both.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from magsim.errors import ConfigError
+
+
+def array_module(device: str) -> ModuleType:
+    """Return ``numpy`` for ``"cpu"`` and ``cupy`` for ``"cuda"``.
+
+    Raises:
+        ConfigError: cupy or a GPU is missing, or the device is unknown.
+    """
+    if device == "cpu":
+        return np
+    if device != "cuda":
+        raise ConfigError("compute.device", device, "the labelers run on cpu or cuda.")
+    try:
+        import cupy
+    except ImportError as error:
+        raise ConfigError(
+            "compute.device", device, "cupy is not installed; install the extra cuda12 or cuda13, or use cpu."
+        ) from error
+    if not cuda_available():
+        raise ConfigError("compute.device", device, "no CUDA device is visible; use cpu.")
+    return cupy
+
+
+def cuda_available() -> bool:
+    """Whether cupy is installed and sees a GPU."""
+    try:
+        import cupy
+
+        return int(cupy.cuda.runtime.getDeviceCount()) > 0
+    except Exception:  # no cupy, no driver or no device: each raises its own error
+        return False
+
+
+def namespace(array: Any) -> ModuleType:
+    """The module (``numpy`` or ``cupy``) that an array belongs to."""
+    if type(array).__module__.split(".")[0] == "cupy":
+        import cupy
+
+        return cupy
+    return np
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Copy a NumPy, CuPy or torch array to host memory."""
+    if hasattr(array, "detach"):
+        return array.detach().cpu().numpy()
+    if hasattr(array, "get"):
+        return array.get()
+    return np.asarray(array)
+
+
+def free_memory(xp: ModuleType) -> float:
+    """Free bytes that a batch may use: device memory on CuPy, a fixed cautious 2 GiB on NumPy."""
+    if xp is np:
+        return 2.0 * 2**30
+    free, _ = xp.cuda.runtime.memGetInfo()
+    return 0.8 * float(free)

@@ -1,0 +1,1 @@
+"""Electronic and classical energy terms of spins on a lattice: data, no solver."""

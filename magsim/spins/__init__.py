@@ -1,0 +1,20 @@
+"""Spin configurations: geometry on the sphere, random spins, reference textures, seeds."""
+
+from magsim.spins.geometry import normalise, random_rotation, random_spins, transverse
+from magsim.spins.seeds import rng, seed_sequence
+from magsim.spins.textures import TEXTURES, ferromagnet, neel, order_120, spiral, tetrahedral
+
+__all__ = [
+    "TEXTURES",
+    "ferromagnet",
+    "neel",
+    "normalise",
+    "order_120",
+    "random_rotation",
+    "random_spins",
+    "rng",
+    "seed_sequence",
+    "spiral",
+    "tetrahedral",
+    "transverse",
+]
