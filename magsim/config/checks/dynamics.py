@@ -1,0 +1,64 @@
+"""Integrator, protocol and observables."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from magsim.config.checks.require import not_negative, one_of, positive, require
+from magsim.config.conform import suggestion
+from magsim.errors import ConfigError
+
+
+def check_dynamics(cfg: DictConfig) -> None:
+    """Everything that says how the spins move and what is measured."""
+    _integrator(cfg)
+    _protocol(cfg)
+    _observables(cfg)
+
+
+def _integrator(cfg: DictConfig) -> None:
+    node = cfg.integrator
+    positive(cfg, "integrator.dt", null="suggested from the torque")
+    not_negative(cfg, "integrator.alpha", "integrator.T")
+    require(cfg, "integrator.sense", node.sense in (1, -1), "must be 1 or -1.")
+    require(
+        cfg, "integrator.T", node.T == 0 or node.alpha > 0, "a bath needs damping: integrator.alpha above zero."
+    )
+
+
+def _protocol(cfg: DictConfig) -> None:
+    from magsim.lattice import make_lattice
+    from magsim.spins import TEXTURES
+
+    node = cfg.protocol
+    positive(cfg, "protocol.steps", "protocol.record_every", "protocol.replicas")
+    require(cfg, "protocol.record_every", node.record_every <= node.steps, f"at most protocol.steps={node.steps}.")
+    one_of(cfg, "protocol.initial", ("random", *TEXTURES))
+    if cfg.task.name == "simulate" and node.initial != "random":
+        TEXTURES[node.initial](make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary)))
+    if node.name in ("relax", "anneal"):
+        require(cfg, "integrator.T", cfg.integrator.T == 0, f"protocol={node.name} sets the temperature; use 0.")
+        require(cfg, "integrator.alpha", cfg.integrator.alpha > 0, f"protocol={node.name} needs damping.")
+    if node.name == "relax":
+        not_negative(cfg, "protocol.tolerance")
+    if node.name == "anneal":
+        one_of(cfg, "protocol.schedule", ("linear", "exponential"))
+        check_end = positive if node.schedule == "exponential" else not_negative
+        check_end(cfg, "protocol.T_start", "protocol.T_end")
+
+
+def _observables(cfg: DictConfig) -> None:
+    positive(cfg, "observables.every")
+    if cfg.observables.names is None:
+        return
+    from magsim.lattice import make_lattice
+    from magsim.observables import OBSERVABLES, select
+
+    known = list(OBSERVABLES)
+    for name in cfg.observables.names:
+        if name not in known and name != "all":
+            raise ConfigError(
+                "observables.names", name, f"known observables are {', '.join(known)}.{suggestion(name, known)}"
+            )
+    lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
+    select(list(cfg.observables.names), lattice)

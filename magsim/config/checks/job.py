@@ -1,0 +1,106 @@
+"""What the job is: its name, its files, its task, where it computes and who records it."""
+
+from __future__ import annotations
+
+import ctypes
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from magsim.config.checks.physics import check_shape
+from magsim.config.checks.require import not_negative, one_of, positive, require, value_of
+from magsim.errors import ConfigError
+
+RESUMABLE = ("label", "train", "simulate", "pipeline")
+SPLITS = ("test", "validation", "train", "all")
+
+
+def check_job(cfg: DictConfig) -> None:
+    """Everything that is not physics."""
+    not_negative(cfg, "seed")
+    require(
+        cfg,
+        "name",
+        re.fullmatch(r"[A-Za-z0-9][\w.+-]*", cfg.name) is not None,
+        "names a folder: letters, digits and . _ - + only.",
+    )
+    existing(cfg, "data.path", ("npz", "zarr"))
+    existing(cfg, "checkpoint")
+    _task(cfg)
+    _compute(cfg)
+    if cfg.logger.name == "wandb":
+        one_of(cfg, "logger.mode", ("auto", "online", "offline"))
+        not_negative(cfg, "logger.artifact_limit_mb")
+
+
+def existing(cfg: DictConfig, key: str, kinds: Sequence[str] = ()) -> None:
+    """A path that is null or exists; a file ends in one of ``kinds``.
+
+    Raises:
+        ConfigError: there is nothing at the path, or a file of another kind.
+    """
+    given = value_of(cfg, key)
+    if given is None:
+        return
+    path = Path(given).expanduser()
+    require(cfg, key, path.exists(), f"no such file or folder (looked at {path.resolve()}).")
+    if kinds and path.is_file():
+        require(
+            cfg, key, path.suffix.lstrip(".") in kinds, f"must be {' or '.join('.' + kind for kind in kinds)}."
+        )
+
+
+def matching(runs: str) -> list[Path]:
+    """The paths that ``runs=`` names: a folder, a glob, or several of them separated by commas."""
+    return [Path(path) for part in runs.split(",") for path in sorted(glob.glob(str(Path(part.strip()).expanduser())))]
+
+
+def _task(cfg: DictConfig) -> None:
+    task = cfg.task.name
+    if task == "pipeline":
+        if cfg.task.large_shape is not None:
+            check_shape(cfg, "task.large_shape")
+        not_negative(cfg, "task.compare_steps")
+    if task == "evaluate":
+        require(cfg, "checkpoint", cfg.checkpoint is not None, "task=evaluate needs a run folder or checkpoint file.")
+        one_of(cfg, "task.split", SPLITS)
+    if task == "benchmark":
+        positive(cfg, "task.seconds", "task.exact_max_sites")
+        require(cfg, "task.shapes", len(cfg.task.shapes) > 0, "needs at least one lattice shape.")
+        for i in range(len(cfg.task.shapes)):
+            check_shape(cfg, f"task.shapes[{i}]")
+    if task == "compare":
+        require(cfg, "runs", cfg.runs is not None, "task=compare needs a sweep folder or a glob of run folders.")
+        require(cfg, "runs", bool(matching(cfg.runs)), "matches nothing.")
+    if cfg.resume is not None and task not in RESUMABLE:
+        raise ConfigError("resume", cfg.resume, f"task={task} cannot resume; only {', '.join(RESUMABLE)} can.")
+
+
+def _compute(cfg: DictConfig) -> None:
+    one_of(cfg, "compute.device", ("auto", "cpu", "cuda"))
+    positive(cfg, "compute.threads", null="what the libraries choose")
+    if cfg.compute.device == "cuda":
+        require(cfg, "compute.device", _driver_sees_a_gpu(), "no CUDA device here; use compute=cpu or compute=auto.")
+        import torch
+
+        require(
+            cfg,
+            "compute.device",
+            torch.cuda.is_available(),
+            f"torch {torch.__version__} cannot use the GPU; install a CUDA build or use compute=cpu.",
+        )
+
+
+def _driver_sees_a_gpu() -> bool:
+    """Asks the CUDA driver itself: importing torch takes seconds."""
+    for library in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            cuda = ctypes.CDLL(library)
+        except OSError:
+            continue
+        count = ctypes.c_int(0)
+        return cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    return False

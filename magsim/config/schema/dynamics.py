@@ -1,0 +1,53 @@
+"""Integrator, protocol and observables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+
+@dataclass
+class IntegratorConfig:
+    """One step of dS/dt = sense S x F - alpha S x (S x F), with a bath at T."""
+
+    name: str = MISSING
+    dt: float | None = MISSING  # null: suggested from the torque
+    alpha: float = MISSING
+    T: float = MISSING
+    sense: int = MISSING  # +1 conserves S + sigma/2, -1 is the sign of the published codes
+
+
+@dataclass
+class ProtocolConfig:
+    """What a run does with the integrator."""
+
+    name: str = MISSING
+    steps: int = MISSING
+    record_every: int = MISSING
+    replicas: int = MISSING
+    initial: str = MISSING  # random or the name of a texture
+
+
+@dataclass
+class RelaxConfig(ProtocolConfig):
+    """T = 0 until no torque exceeds ``tolerance``."""
+
+    tolerance: float = MISSING
+
+
+@dataclass
+class AnnealConfig(ProtocolConfig):
+    """The temperature of the bath falls from ``T_start`` to ``T_end`` over the run."""
+
+    T_start: float = MISSING
+    T_end: float = MISSING
+    schedule: str = MISSING
+
+
+@dataclass
+class ObservablesConfig:
+    """What is measured along a trajectory, every ``every`` steps."""
+
+    names: list[str] | None = MISSING  # null: all that the lattice allows
+    every: int = MISSING

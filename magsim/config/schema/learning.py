@@ -1,0 +1,68 @@
+"""Descriptor, model and trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+
+@dataclass
+class DescriptorConfig:
+    """How a spin neighbourhood becomes invariants."""
+
+    name: str = MISSING
+    cutoff: float = MISSING  # radius of the neighbourhood, in lattice constants
+
+
+@dataclass
+class BispectrumConfig(DescriptorConfig):
+    """Bonds and chiralities in irreps of the site point group and their invariants."""
+
+    bond_cutoff: float | None = MISSING  # longest bond among the neighbours; null: the cutoff
+    chirality_cutoff: float = MISSING  # longest side of triangles with a chirality; 0: no chiralities
+    references: int = MISSING  # reference combinations per irrep; 0: power spectrum alone
+    bispectrum: bool = MISSING  # triple products of reference irreps
+    time_reversal: bool = MISSING  # keep only invariants even under S -> -S
+
+
+@dataclass
+class ModelConfig:
+    """What turns invariants into an energy."""
+
+    name: str = MISSING
+
+
+@dataclass
+class LinearConfig(ModelConfig):
+    """Ridge regression on the invariants."""
+
+    ridge: float = MISSING
+
+
+@dataclass
+class BPConfig(ModelConfig):
+    """One network for all sites; the energies are summed."""
+
+    hidden: list[int] = MISSING
+    activation: str = MISSING
+
+
+@dataclass
+class TrainerConfig:
+    """The optimisation, its budget and the split of the data (by trajectory)."""
+
+    max_epochs: int = MISSING
+    max_minutes: float | None = MISSING  # wall clock; null: no limit
+    batch_size: int = MISSING
+    lr: float = MISSING
+    weight_decay: float = MISSING
+    lr_schedule: str = MISSING
+    warmup: int = MISSING  # steps of linear warm-up
+    patience: int | None = MISSING  # epochs without progress before stopping; null: never
+    ema: float | None = MISSING  # decay of the averaged weights; null: none
+    gamma: float = MISSING  # weight of the torque in the loss
+    relative_weighting: bool = MISSING  # weight snapshots by 1 / (their mean square torque)
+    validation_fraction: float = MISSING
+    test_fraction: float = MISSING
+    grad_clip: float | None = MISSING

@@ -1,0 +1,76 @@
+"""The root node and the registration of every schema with Hydra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hydra.core.config_store import ConfigStore
+
+from magsim.config.schema import dynamics, learning, physics, tasks
+
+
+@dataclass
+class DataConfig:
+    """``path``: labels (.zarr or .npz) to train or evaluate on, instead of those the config describes."""
+
+    path: str | None = None
+
+
+@dataclass
+class Config:
+    """The whole configuration of one job."""
+
+    seed: int = 0
+    name: str = "default"
+    output: str | None = None  # run folder (label: the dataset), instead of one below outputs/
+    resume: str | None = None  # a run folder to continue
+    debug: bool = False  # show tracebacks
+    runs: str | None = None  # compare: glob or sweep folder
+    checkpoint: str | None = None  # run folder or file; null in simulate: the exact field
+    data: DataConfig = field(default_factory=DataConfig)
+    task: tasks.TaskConfig = field(default_factory=tasks.TaskConfig)
+    lattice: physics.LatticeConfig = field(default_factory=physics.LatticeConfig)
+    hamiltonian: physics.HamiltonianConfig = field(default_factory=physics.HamiltonianConfig)
+    classical: physics.ClassicalConfig = field(default_factory=physics.ClassicalConfig)
+    labeler: physics.LabelerConfig = field(default_factory=physics.LabelerConfig)
+    sampler: physics.SamplerConfig = field(default_factory=physics.SamplerConfig)
+    descriptor: learning.DescriptorConfig = field(default_factory=learning.DescriptorConfig)
+    model: learning.ModelConfig = field(default_factory=learning.ModelConfig)
+    trainer: learning.TrainerConfig = field(default_factory=learning.TrainerConfig)
+    integrator: dynamics.IntegratorConfig = field(default_factory=dynamics.IntegratorConfig)
+    protocol: dynamics.ProtocolConfig = field(default_factory=dynamics.ProtocolConfig)
+    observables: dynamics.ObservablesConfig = field(default_factory=dynamics.ObservablesConfig)
+    compute: tasks.ComputeConfig = field(default_factory=tasks.ComputeConfig)
+    logger: tasks.LoggerConfig = field(default_factory=tasks.LoggerConfig)
+
+
+# Options with keys beyond those of their group.
+OPTIONS: dict[str, dict[str, type]] = {
+    "task": {
+        "pipeline": tasks.PipelineTask,
+        "evaluate": tasks.EvaluateTask,
+        "benchmark": tasks.BenchmarkTask,
+        "compare": tasks.CompareTask,
+    },
+    "hamiltonian": {"sd": physics.SDConfig, "double_exchange_projected": physics.ProjectedConfig},
+    "sampler": {
+        "random": physics.RandomSampler,
+        "thermal": physics.ThermalSampler,
+        "quench": physics.QuenchSampler,
+        "file": physics.FileSampler,
+        "mixed": physics.MixedSampler,
+    },
+    "descriptor": {"bispectrum": learning.BispectrumConfig},
+    "model": {"linear": learning.LinearConfig, "bp": learning.BPConfig},
+    "protocol": {"relax": dynamics.RelaxConfig, "anneal": dynamics.AnnealConfig},
+    "logger": {"wandb": tasks.WandbConfig},
+}
+
+
+def register() -> None:
+    """Make the schemas known to Hydra; composing needs it once per process."""
+    store = ConfigStore.instance()
+    store.store(group="schema", name="root", node=Config)
+    for group, options in OPTIONS.items():
+        for name, node in options.items():
+            store.store(group=f"schema/{group}", name=name, node=node)

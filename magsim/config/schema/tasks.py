@@ -1,0 +1,71 @@
+"""Tasks, compute and loggers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+
+@dataclass
+class TaskConfig:
+    """A task; those that need keys of their own inherit from this."""
+
+    name: str = MISSING
+
+
+@dataclass
+class PipelineTask(TaskConfig):
+    """label, train, evaluate, simulate, report; the last run follows ``protocol``."""
+
+    large_shape: list[int] | None = MISSING  # lattice of the run with the trained field; null: 4 x lattice.shape
+    compare_steps: int = MISSING  # at most so many exact and learned LLG steps from one state; 0: none
+
+
+@dataclass
+class EvaluateTask(TaskConfig):
+    """Errors of a trained field on labels it has not seen."""
+
+    split: str = MISSING  # test, validation, train or all
+
+
+@dataclass
+class BenchmarkTask(TaskConfig):
+    """Rates of labels, training and dynamics."""
+
+    shapes: list[list[int]] = MISSING
+    seconds: float = MISSING  # spent on each measurement
+    exact_max_sites: int = MISSING  # larger lattices are not labelled exactly
+
+
+@dataclass
+class CompareTask(TaskConfig):
+    """One table and overlay plots over finished runs."""
+
+    metrics: list[str] = MISSING  # series to draw; empty: all
+
+
+@dataclass
+class ComputeConfig:
+    """Where and how precisely to compute."""
+
+    device: str = MISSING
+    precision: str = MISSING
+    threads: int | None = MISSING  # null: what the libraries choose
+
+
+@dataclass
+class LoggerConfig:
+    """Who records metrics besides the files of the run folder."""
+
+    name: str = MISSING
+
+
+@dataclass
+class WandbConfig(LoggerConfig):
+    """Weights & Biases."""
+
+    project: str = MISSING
+    entity: str | None = MISSING
+    mode: str = MISSING  # auto: online with a login, else offline
+    artifact_limit_mb: int = MISSING  # larger artifacts are recorded by reference
