@@ -1,0 +1,120 @@
+"""Labelled spin configurations in memory: one name, shape and unit for every array."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT_VERSION = 1
+
+# name -> (dtype, axes after the snapshot axis); N = sites
+ARRAYS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "spins": ("<f8", ("N", "3")),
+    "field": ("<f8", ("N", "3")),
+    "energy": ("<f8", ()),
+    "density": ("<f8", ("N",)),
+    "mu": ("<f8", ()),
+    "error": ("<f8", ()),
+    "wall_time": ("<f8", ()),
+    "trajectory": ("<i4", ()),
+    "step": ("<i4", ()),
+    "source": ("<i1", ()),
+}
+REQUIRED = ("spins", "field")
+# what a label cost differs from run to run and is not content
+HASHED = tuple(name for name in ARRAYS if name != "wall_time")
+
+UNITS = {
+    "spins": "1",
+    "field": "t",
+    "energy": "t, total of the lattice",
+    "density": "electrons per site",
+    "mu": "t",
+    "error": "t, estimate of the largest error of a field component",
+    "wall_time": "s per snapshot",
+    "step": "integrator steps",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SpinDataset:
+    """n labelled snapshots of N spins.
+
+    Attributes:
+        path: where they were read from.
+        spins: ``(n, N, 3)`` unit vectors, exactly as stored (promoted to float64).
+        field: ``(n, N, 3)`` ``F_i = -dE/dS_i``.
+        trajectory: ``(n,)`` which trajectory a snapshot belongs to; independent snapshots have one each.
+        step: ``(n,)`` integrator step within the trajectory.
+        source: ``(n,)`` index into ``sources``.
+        sources: names of the samplers, e.g. ``("random", "quench")``.
+        energy, mu, error, wall_time: ``(n,)``, or None where the file has none.
+        density: ``(n, N)`` electrons per site, or None.
+        lattice: ``{"name", "shape", "boundary"}``; name and boundary are None for ``.npz``; None if unknown.
+        config: the resolved configuration that made it.
+        units: unit of each array.
+        key: hash of what determines the content (of the file itself for ``.npz``).
+        content_hash: sha256 of the array contents, see :func:`content_hash`.
+        complete: False only where an unfinished store was opened on purpose.
+    """
+
+    path: Path
+    spins: np.ndarray
+    field: np.ndarray
+    trajectory: np.ndarray
+    step: np.ndarray
+    source: np.ndarray
+    sources: tuple[str, ...]
+    energy: np.ndarray | None = None
+    density: np.ndarray | None = None
+    mu: np.ndarray | None = None
+    error: np.ndarray | None = None
+    wall_time: np.ndarray | None = None
+    lattice: dict[str, Any] | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=lambda: dict(UNITS))
+    key: str = ""
+    content_hash: str = ""
+    complete: bool = True
+
+    def __len__(self) -> int:
+        return len(self.spins)
+
+    @property
+    def n_sites(self) -> int:
+        return self.spins.shape[1]
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that are present, by name."""
+        return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
+
+    @property
+    def source_names(self) -> np.ndarray:
+        """``(n,)`` name of the source of each snapshot."""
+        return np.array(self.sources)[self.source]
+
+
+def content_hash(arrays: Mapping[str, Any], rows: int = 256) -> str:
+    """sha256 over names, shapes and values of the arrays, in canonical dtype and order.
+
+    It depends on the numbers alone: not on chunks, compression, file format or the time a label took.
+
+    Args:
+        arrays: anything that slices like an array along the snapshot axis.
+        rows: snapshots read at a time.
+    """
+    digest = hashlib.sha256()
+    for name in HASHED:
+        if name not in arrays:
+            continue
+        array, dtype = arrays[name], np.dtype(ARRAYS[name][0])
+        digest.update(f"{name} {dtype.str} {tuple(array.shape)};".encode())
+        for start in range(0, array.shape[0], rows):
+            digest.update(np.ascontiguousarray(array[start : start + rows], dtype=dtype).tobytes())
+    return digest.hexdigest()

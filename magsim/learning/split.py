@@ -1,0 +1,126 @@
+"""Honest splits: what a model is tested on shares no trajectory with what it learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from magsim.errors import DataError
+from magsim.learning.dataset import SpinDataset
+from magsim.spins import rng
+
+MIN_TRAJECTORIES = 3  # one for each part
+MIN_BLOCKS = 5  # snapshots of a single trajectory below which it only trains
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Snapshot indices of the three parts, and how they were chosen.
+
+    Attributes:
+        train, validation, test: sorted, disjoint; snapshots next to a held-out block of steps are in none.
+        description: one line per source.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    description: str
+
+
+def split_dataset(dataset: SpinDataset, seed: int, validation: float = 0.1, test: float = 0.15) -> Split:
+    """Split each source by whole trajectories.
+
+    A source with at least three trajectories gives whole trajectories, drawn at random, to validation and test (at
+    least one each). A source that is a single trajectory (or two) is cut into contiguous blocks of steps instead, one
+    of which goes to validation and one to test, with one snapshot left out on either side of a block: neighbouring
+    snapshots of a trajectory are nearly copies. A trajectory of fewer than five snapshots only trains.
+
+    Args:
+        dataset: what to split.
+        seed: the same seed and dataset give the same split.
+        validation, test: fractions, each in (0, 0.5).
+
+    Raises:
+        DataError: a part would be empty.
+    """
+    parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
+    lines = []
+    for code, name in enumerate(dataset.sources):
+        members = np.flatnonzero(dataset.source == code)
+        if not len(members):
+            continue
+        trajectories = np.unique(dataset.trajectory[members])
+        generator = rng(seed, "split", name)
+        if len(trajectories) >= MIN_TRAJECTORIES:
+            chosen = _by_trajectory(dataset.trajectory[members], trajectories, generator, validation, test)
+            how = f"whole trajectories ({len(trajectories)})"
+        else:
+            masks = [
+                _by_block(dataset.step[members], dataset.trajectory[members] == t, generator, validation, test)
+                for t in trajectories
+            ]
+            chosen = {part: np.any([mask[part] for mask in masks], axis=0) for part in parts}
+            how = f"contiguous blocks of steps ({len(trajectories)} trajectories are too few to hold one out)"
+        for part, mask in chosen.items():
+            parts[part].append(members[mask])
+        counts = " / ".join(str(int(chosen[part].sum())) for part in parts)
+        lines.append(f"{name}: {counts} snapshots train / validation / test, held out by {how}")
+    indices = {part: np.sort(np.concatenate(found)) for part, found in parts.items()}
+    for part, index in indices.items():
+        if not len(index):
+            raise DataError(
+                dataset.path,
+                f"{len(dataset)} snapshots are too few to hold out a {part} part (a source needs 3 trajectories, "
+                f"or one of {MIN_BLOCKS} snapshots).",
+            )
+    return Split(**indices, description="\n".join(lines))
+
+
+def _by_trajectory(
+    trajectory: np.ndarray,
+    trajectories: np.ndarray,
+    generator: np.random.Generator,
+    validation: float,
+    test: float,
+) -> dict[str, np.ndarray]:
+    """Masks over snapshots; at least one trajectory in each part."""
+    n = len(trajectories)
+    n_test = min(max(1, round(test * n)), n - 2)
+    n_validation = min(max(1, round(validation * n)), n - n_test - 1)
+    order = generator.permutation(trajectories)
+    held = {"test": order[:n_test], "validation": order[n_test : n_test + n_validation]}
+    masks = {part: np.isin(trajectory, ids) for part, ids in held.items()}
+    return {"train": ~(masks["test"] | masks["validation"]), **masks}
+
+
+def _by_block(
+    step: np.ndarray,
+    own: np.ndarray,
+    generator: np.random.Generator,
+    validation: float,
+    test: float,
+) -> dict[str, np.ndarray]:
+    """Masks over snapshots for one trajectory (``own``) cut along its steps."""
+    empty = np.zeros(len(step), dtype=bool)
+    order = np.flatnonzero(own)[np.argsort(step[own], kind="stable")]
+    n = len(order)
+    if n < MIN_BLOCKS:
+        return {"train": own.copy(), "validation": empty, "test": empty.copy()}
+    n_test, n_validation = max(1, round(test * n)), max(1, round(validation * n))
+    gap = 1 if n >= 4 * MIN_BLOCKS else 0
+    # place the two blocks without overlap: draw how the remaining snapshots lie before, between and after
+    free = n - n_test - n_validation - 2 * gap
+    cuts = np.sort(generator.integers(0, free + 1, size=2))
+    sizes = [("test", n_test), ("validation", n_validation)]
+    if generator.random() < 0.5:
+        sizes.reverse()
+    masks = {part: empty.copy() for part in ("train", "validation", "test")}
+    masks["train"][order] = True
+    start = int(cuts[0])
+    for k, (part, size) in enumerate(sizes):
+        masks["train"][order[max(0, start - gap) : start + size + gap]] = False
+        masks[part][order[start : start + size]] = True
+        start += size + 2 * gap + int(cuts[1] - cuts[0]) if k == 0 else 0
+    return masks

@@ -1,0 +1,147 @@
+"""Checks that a dataset must pass before anything is learned from it.
+
+Nothing is repaired: the first offender is named and the data refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magsim.errors import ConfigError, DataError
+from magsim.learning.dataset import ARRAYS, REQUIRED
+from magsim.lattice import make_lattice
+
+UNIT_LENGTH_TOLERANCE = 1e-4  # float32 spins pass, forgotten normalisation does not
+MAX_ELECTRONS = 2.0  # per site: one orbital, two spins
+DENSITY_TOLERANCE = 1e-6
+
+
+def check_spins(path: str | Path, spins: np.ndarray) -> None:
+    """Check ``(n, N, 3)``, n > 0, finite, ``|S| = 1`` within ``UNIT_LENGTH_TOLERANCE``.
+
+    Raises:
+        DataError: naming the first snapshot and site that fails.
+    """
+    _check_numbers(path, "spins", spins)
+    if spins.ndim != 3 or spins.shape[2] != 3:
+        raise DataError(path, f"array 'spins' has shape {spins.shape}, must be (snapshots, sites, 3).")
+    if 0 in spins.shape:
+        raise DataError(path, f"array 'spins' is empty: shape {spins.shape}.")
+    _check_finite(path, "spins", spins)
+    deviation = np.abs(np.linalg.norm(np.asarray(spins, dtype=np.float64), axis=-1) - 1.0)
+    if deviation.max() > UNIT_LENGTH_TOLERANCE:
+        n, i = _first(deviation > UNIT_LENGTH_TOLERANCE)
+        raise DataError(
+            path,
+            f"array 'spins' at snapshot {n}, site {i}: |S| differs from 1 by {deviation[n, i]:.3g}, allowed is "
+            f"{UNIT_LENGTH_TOLERANCE:g} (largest deviation {deviation.max():.3g}).",
+        )
+
+
+def check_dataset(path: str | Path, arrays: Mapping[str, np.ndarray], lattice: Mapping[str, Any] | None) -> None:
+    """Check every array of a labelled dataset: presence, shapes, finite numbers, unit spins, labels that vary.
+
+    Args:
+        path: named in the error.
+        arrays: by name, see :data:`magsim.learning.dataset.ARRAYS`.
+        lattice: ``{"name", "shape", "boundary"}``, name may be None; None skips the check against the lattice.
+
+    Raises:
+        DataError: one sentence with array and index of the first offender.
+    """
+    for name in REQUIRED:
+        if name not in arrays:
+            raise DataError(path, f"array '{name}' is missing; there are: {', '.join(sorted(arrays)) or 'none'}.")
+    check_spins(path, arrays["spins"])
+    n, sites = arrays["spins"].shape[:2]
+    for name, array in arrays.items():
+        _check_numbers(path, name, array)
+        axes = {"N": sites, "3": 3}
+        expected = (n, *(axes[axis] for axis in ARRAYS[name][1]))
+        if array.shape != expected:
+            raise DataError(path, f"array '{name}' has shape {array.shape}, must be {expected} to go with 'spins'.")
+        _check_finite(path, name, array)
+    check_lattice(path, sites, lattice)
+    _check_labels_vary(path, arrays)
+    if "density" in arrays:
+        density = arrays["density"]
+        bad = (density < -DENSITY_TOLERANCE) | (density > MAX_ELECTRONS + DENSITY_TOLERANCE)
+        if bad.any():
+            k, i = _first(bad)
+            raise DataError(
+                path, f"array 'density' at snapshot {k}, site {i} is {density[k, i]:.6g}, must lie in [0, 2]."
+            )
+
+
+def check_lattice(path: str | Path, n_sites: int, lattice: Mapping[str, Any] | None) -> None:
+    """Check that a lattice has as many sites as the arrays.
+
+    Raises:
+        DataError: the numbers differ or the lattice itself makes no sense.
+    """
+    if lattice is None:
+        return
+    shape = [int(n) for n in lattice["shape"]]
+    if not shape or min(shape) < 1:
+        raise DataError(path, f"lattice shape {shape} must be positive numbers of cells.")
+    if lattice.get("name"):
+        try:
+            expected = make_lattice(lattice["name"], shape, lattice.get("boundary")).n_sites
+        except ConfigError as error:
+            raise DataError(path, f"its lattice is not known: {error}") from error
+        if expected != n_sites:
+            raise DataError(
+                path, f"array 'spins' has {n_sites} sites, but a {lattice['name']} lattice {shape} has {expected}."
+            )
+    elif n_sites % int(np.prod(shape)):
+        raise DataError(path, f"array 'spins' has {n_sites} sites, not a multiple of the {shape} cells of 'shape'.")
+
+
+def _check_labels_vary(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse labels that cannot come from the spins: zero, the same everywhere or copied."""
+    spins, field = arrays["spins"], arrays["field"]
+    # collinear spins may feel no field at all in the projected model
+    noncollinear = np.abs(np.cross(spins, spins[:, :1])).max(axis=(1, 2)) > UNIT_LENGTH_TOLERANCE
+    zero = ~field.any(axis=(1, 2)) & noncollinear
+    if zero.any():
+        raise DataError(path, f"array 'field' at snapshot {_first(zero)[0]} is zero on every site.")
+    same_sites = (field == field[:, :1]).all(axis=(1, 2)) & noncollinear
+    if same_sites.any():
+        k = _first(same_sites)[0]
+        raise DataError(path, f"array 'field' at snapshot {k} is constant: the same on every site, the spins are not.")
+    copied = (field[1:] == field[:-1]).all(axis=(1, 2)) & (spins[1:] != spins[:-1]).any(axis=(1, 2))
+    if copied.any():
+        k = _first(copied)[0] + 1
+        raise DataError(path, f"array 'field' at snapshot {k} is that of snapshot {k - 1}, the spins are not.")
+    energy = arrays.get("energy")
+    # two snapshots may be symmetry partners of one energy
+    if energy is not None and len(energy) > 2 and (energy == energy[0]).all() and (spins != spins[0]).any():
+        raise DataError(path, f"array 'energy' is constant from snapshot 0 on ({energy[0]:.6g}), the spins are not.")
+
+
+def _check_numbers(path: str | Path, name: str, array: np.ndarray) -> None:
+    integer = ARRAYS[name][0][1] == "i"
+    if array.dtype.kind not in ("iu" if integer else "fiu"):
+        raise DataError(
+            path, f"array '{name}' holds {array.dtype}, must hold {'whole' if integer else 'real'} numbers."
+        )
+
+
+def _check_finite(path: str | Path, name: str, array: np.ndarray) -> None:
+    if array.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(array)
+    if bad.any():
+        index = _first(bad)
+        words = ("snapshot", "site", "component")
+        where = ", ".join(f"{word} {k}" for word, k in zip(words, index, strict=False))
+        raise DataError(path, f"array '{name}' at {where} is {array[index]}, must be finite.")
+
+
+def _first(mask: np.ndarray) -> tuple[int, ...]:
+    """Index of the first True."""
+    return tuple(int(k) for k in np.unravel_index(int(mask.argmax()), mask.shape))

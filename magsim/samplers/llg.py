@@ -1,0 +1,226 @@
+"""Configurations that the exact dynamics visits: quenches and thermal equilibrium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from magsim.dynamics import ExactField, Frame, Integrator, Quench, evolve, make_integrator, suggest_timestep
+from magsim.dynamics.effective_field import EffectiveField
+from magsim.errors import ConfigError
+from magsim.labelers import Labeler, Labels
+from magsim.lattice import Lattice
+from magsim.samplers.base import Recorded, Sampler, SpinBatch, shifted
+from magsim.spins import random_spins, rng, seed_sequence
+
+
+@dataclass(frozen=True)
+class _LLGSampler(Sampler):
+    """What both samplers share: replicas evolved together from random spins, recorded every so many steps.
+
+    Attributes:
+        trajectories: replicas, each from its own random spins.
+        steps: recorded steps.
+        record_every: steps between snapshots.
+        dt: time step in units of 1/hopping; None is suggested from the torque of the initial states.
+        alpha: damping.
+        integrator: heun, rk4 or sib.
+        sense: sign of the precession, see :func:`magsim.dynamics.llg.rate`.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    trajectories: int = 10
+    steps: int = 200
+    record_every: int = 8
+    dt: float | None = 1.0
+    alpha: float = 0.5
+    integrator: str = "heun"
+    sense: int = 1
+
+    uses_dynamics: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for key in ("trajectories", "steps", "record_every"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"sampler.{key}", getattr(self, key), "at least 1.")
+        if self.record_every > self.steps:
+            raise ConfigError("sampler.record_every", self.record_every, f"at most sampler.steps={self.steps}.")
+        if self.dt is not None and not self.dt > 0:
+            raise ConfigError("sampler.dt", self.dt, "a positive time step, or null to have one suggested.")
+        if not self.alpha > 0:
+            raise ConfigError("sampler.alpha", self.alpha, "a positive damping: without it nothing relaxes.")
+        try:
+            self._integrator(0.0)
+        except ConfigError as error:
+            raise ConfigError(error.key.replace("integrator.", "sampler."), error.value, error.allowed) from error
+
+    def _integrator(self, T: float) -> Integrator:
+        return make_integrator(self.integrator, dt=self.dt, alpha=self.alpha, T=T, sense=self.sense)
+
+    @property
+    def frames(self) -> int:
+        """Snapshots per trajectory."""
+        raise NotImplementedError
+
+    @property
+    def groups(self) -> tuple[tuple[float, int, int], ...]:
+        """Replicas evolved together: (temperature, first step recorded, first trajectory)."""
+        raise NotImplementedError
+
+    @property
+    def n_trajectories(self) -> int:
+        return self.trajectories * len(self.groups)
+
+    def __len__(self) -> int:
+        return self.frames * self.n_trajectories
+
+    def batches(
+        self,
+        lattice: Lattice,
+        labeler: Labeler,
+        seed: int,
+        batch_size: int = 16,
+        start: int = 0,
+        recorded: Recorded | None = None,
+        classical: EffectiveField | None = None,
+    ) -> Iterator[SpinBatch]:
+        per_group = self.frames * self.trajectories
+        for group in range(start // per_group, len(self.groups)):
+            offset = group * per_group
+            earlier = None if recorded is None else shifted(recorded, offset)
+            yield from self._group(lattice, labeler, seed, group, max(0, start - offset), earlier, classical)
+
+    def _group(
+        self,
+        lattice: Lattice,
+        labeler: Labeler,
+        seed: int,
+        group: int,
+        skip: int,
+        recorded: Recorded | None,
+        classical: EffectiveField | None,
+    ) -> Iterator[SpinBatch]:
+        """One group from its snapshot ``skip`` on: a frame holds one snapshot of every replica."""
+        T, first_step, first_trajectory = self.groups[group]
+        trajectory = first_trajectory + np.arange(self.trajectories)
+        memory = _Remembering(labeler)
+        exact = ExactField(memory)
+        field = exact if classical is None else exact + classical
+        initial = np.stack(
+            [random_spins(lattice.n_sites, rng(seed, "sampler", self.name, "initial", int(t))) for t in trajectory]
+        )
+        integrator = self._integrator(T)
+        if integrator.dt is None:
+            tensor = torch.from_numpy(initial)
+            integrator = replace(integrator, dt=suggest_timestep(field(tensor)[1], tensor, integrator))
+
+        done = skip // self.trajectories  # whole frames
+        spins, start_step = initial, 0
+        if recorded is not None and done:
+            spins = recorded((done - 1) * self.trajectories, done * self.trajectories)
+            start_step = first_step + (done - 1) * self.record_every
+        protocol = Quench(first_step + (self.frames - 1) * self.record_every, self.record_every, self.trajectories)
+        noise_seed = int(seed_sequence(seed, "sampler", self.name).generate_state(1)[0])
+        for frame in evolve(
+            field,
+            torch.from_numpy(np.ascontiguousarray(spins)),
+            integrator,
+            protocol,
+            seed=noise_seed,
+            start_step=start_step,
+            replicas=[int(t) for t in trajectory],
+        ):
+            position = (frame.step - first_step) // self.record_every
+            if position >= done:
+                batch = self._batch(frame, trajectory, memory)
+                left_over = max(0, skip - position * self.trajectories)  # snapshots of this frame yielded before
+                yield batch if not left_over else _tail(batch, left_over)
+
+    def _batch(self, frame: Frame, trajectory: np.ndarray, memory: _Remembering) -> SpinBatch:
+        spins = frame.spins.numpy()
+        step = np.full(len(trajectory), frame.step)
+        return SpinBatch(spins, trajectory, step, self.name, memory.recall(spins))
+
+
+@dataclass(frozen=True)
+class QuenchSampler(_LLGSampler):
+    """Exact LLG at T = 0 from random spins: step 0, then every ``record_every`` steps up to ``steps``.
+
+    These are the configurations that a model meets when it simulates a quench; random ones alone teach it nothing
+    about the small torques near order.
+    """
+
+    name: ClassVar[str] = "quench"
+
+    @property
+    def frames(self) -> int:
+        return self.steps // self.record_every + 1
+
+    @property
+    def groups(self) -> tuple[tuple[float, int, int], ...]:
+        return ((0.0, 0, 0),)
+
+
+@dataclass(frozen=True)
+class ThermalSampler(_LLGSampler):
+    """Exact LLG with a bath: at each temperature ``burn_in`` steps from random spins, then ``steps`` steps recorded.
+
+    Attributes:
+        temperatures: of the bath, each > 0.
+        trajectories: replicas per temperature.
+        burn_in: steps before the first snapshot, a multiple of ``record_every``.
+    """
+
+    temperatures: tuple[float, ...] = (0.01, 0.03, 0.1)
+    burn_in: int = 80
+
+    name: ClassVar[str] = "thermal"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "temperatures", tuple(float(T) for T in self.temperatures))
+        if not self.temperatures or min(self.temperatures) <= 0:
+            raise ConfigError("sampler.temperatures", list(self.temperatures), "a list of positive temperatures.")
+        if self.burn_in < 0 or self.burn_in % self.record_every:
+            raise ConfigError(
+                "sampler.burn_in", self.burn_in, f"a multiple of sampler.record_every={self.record_every}, or 0."
+            )
+
+    @property
+    def frames(self) -> int:
+        return self.steps // self.record_every + (self.burn_in == 0)
+
+    @property
+    def groups(self) -> tuple[tuple[float, int, int], ...]:
+        first = self.burn_in + self.record_every if self.burn_in else 0
+        return tuple((T, first, k * self.trajectories) for k, T in enumerate(self.temperatures))
+
+
+class _Remembering:
+    """A labeler that keeps its last answer: the dynamics has just labelled the state that is recorded."""
+
+    def __init__(self, labeler: Labeler) -> None:
+        self.hamiltonian = labeler.hamiltonian
+        self._labeler = labeler
+        self._last: tuple[np.ndarray, Labels] | None = None
+
+    def label(self, spins: Any) -> Labels:
+        labels = self._labeler.label(spins)
+        self._last = (np.array(spins), labels)
+        return labels
+
+    def recall(self, spins: np.ndarray) -> Labels | None:
+        if self._last is not None and np.array_equal(self._last[0], spins):
+            return self._last[1]
+        return None
+
+
+def _tail(batch: SpinBatch, first: int) -> SpinBatch:
+    """A batch without its first snapshots; they are labelled again."""
+    return SpinBatch(batch.spins[first:], batch.trajectory[first:], batch.step[first:], batch.source)

@@ -1,0 +1,68 @@
+"""Several sources in one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from magsim.dynamics.effective_field import EffectiveField
+from magsim.labelers import Labeler
+from magsim.lattice import Lattice
+from magsim.samplers.base import Recorded, Sampler, SpinBatch, shifted
+from magsim.samplers.llg import QuenchSampler
+from magsim.samplers.random import RandomSampler
+
+
+@dataclass(frozen=True)
+class MixedSampler(Sampler):
+    """Random configurations, then exact quenches.
+
+    A force field needs both: random spins for the large torques of disorder and for every local environment, quenches
+    for the correlated states of small torque in which a simulation spends its time.
+    """
+
+    random: RandomSampler = field(default_factory=RandomSampler)
+    quench: QuenchSampler = field(default_factory=QuenchSampler)
+
+    name: ClassVar[str] = "mixed"
+    uses_dynamics: ClassVar[bool] = True
+
+    @property
+    def parts(self) -> tuple[Sampler, ...]:
+        return (self.random, self.quench)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(name for part in self.parts for name in part.sources)
+
+    @property
+    def n_trajectories(self) -> int:
+        return sum(part.n_trajectories for part in self.parts)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    def check(self, lattice: Lattice) -> None:
+        for part in self.parts:
+            part.check(lattice)
+
+    def batches(
+        self,
+        lattice: Lattice,
+        labeler: Labeler,
+        seed: int,
+        batch_size: int = 16,
+        start: int = 0,
+        recorded: Recorded | None = None,
+        classical: EffectiveField | None = None,
+    ) -> Iterator[SpinBatch]:
+        offset = first_trajectory = 0
+        for part in self.parts:
+            if start < offset + len(part):
+                earlier = None if recorded is None else shifted(recorded, offset)
+                skip = max(0, start - offset)
+                for batch in part.batches(lattice, labeler, seed, batch_size, skip, earlier, classical):
+                    yield replace(batch, trajectory=batch.trajectory + first_trajectory)
+            offset += len(part)
+            first_trajectory += part.n_trajectories
