@@ -1,0 +1,49 @@
+"""Spin dynamics: effective fields, integrators, thermostat, protocols, trajectories."""
+
+from __future__ import annotations
+
+from magsim.dynamics.effective_field import ClassicalField, EffectiveField, ExactField, LearnedField, SumField
+from magsim.dynamics.evolve import EvolutionError, Frame, evolve
+from magsim.dynamics.integrators import (
+    INTEGRATORS,
+    RK4,
+    SIB,
+    Heun,
+    Integrator,
+    make_integrator,
+    suggest_timestep,
+)
+from magsim.dynamics.protocols import PROTOCOLS, Anneal, Protocol, Quench, Relax, initial_spins
+from magsim.dynamics.thermostat import Noise, diffusion
+from magsim.dynamics.trajectory import Trajectory, open_trajectory
+from magsim.dynamics.trajectory_writer import TrajectoryWriter, open_trajectory_writer
+
+__all__ = [
+    "INTEGRATORS",
+    "PROTOCOLS",
+    "RK4",
+    "SIB",
+    "Anneal",
+    "ClassicalField",
+    "EffectiveField",
+    "EvolutionError",
+    "ExactField",
+    "Frame",
+    "Heun",
+    "Integrator",
+    "LearnedField",
+    "Noise",
+    "Protocol",
+    "Quench",
+    "Relax",
+    "SumField",
+    "Trajectory",
+    "TrajectoryWriter",
+    "diffusion",
+    "evolve",
+    "initial_spins",
+    "make_integrator",
+    "open_trajectory",
+    "open_trajectory_writer",
+    "suggest_timestep",
+]

@@ -1,0 +1,161 @@
+"""The one idea of the package: an effective field is a function from spins to (energy, field).
+
+Dynamics, evaluation and benchmarks take any of them and do not know which it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from magsim.hamiltonian.classical import ClassicalHamiltonian
+    from magsim.labelers.labels import Labeler
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
+
+
+class EffectiveField(ABC):
+    """``energy, field = f(spins)`` for ``spins`` ``(..., N, 3)``, ``energy`` ``(...)``, ``field``
+    ``(..., N, 3)``.
+
+    NumPy arrays give NumPy arrays and torch tensors give tensors on the same device, in the dtype of the
+    spins. ``energy`` is the total of each configuration and ``field`` is ``-dE/dS`` in units of the hopping;
+    only its part transverse to the spin has a meaning for the dynamics. ``f + g`` adds two fields.
+
+    Attributes:
+        n_sites: N.
+        name: what it is, for tables and file names.
+        conservative: whether the field is the gradient of the energy.
+    """
+
+    n_sites: int
+    name: str
+    conservative: bool = True
+
+    def __call__(self, spins: Array) -> tuple[Array, Array]:
+        """Evaluate.
+
+        Raises:
+            ValueError: the last two axes are not ``(n_sites, 3)``.
+        """
+        if spins.ndim < 2 or tuple(spins.shape[-2:]) != (self.n_sites, 3):
+            raise ValueError(
+                f"spins have shape {tuple(spins.shape)}; field {self.name} needs (..., {self.n_sites}, 3)."
+            )
+        return self.evaluate(spins)
+
+    @abstractmethod
+    def evaluate(self, spins: Any) -> tuple[Any, Any]:
+        """What :meth:`__call__` does once the shape is known to be right."""
+
+    def __add__(self, other: EffectiveField) -> SumField:
+        if not isinstance(other, EffectiveField):
+            return NotImplemented
+        return SumField(self, other)
+
+
+class ClassicalField(EffectiveField):
+    """The field of classical terms."""
+
+    def __init__(self, hamiltonian: ClassicalHamiltonian) -> None:
+        self.hamiltonian = hamiltonian
+        self.n_sites = hamiltonian.n_sites
+        self.name = "classical"
+
+    def evaluate(self, spins: Any) -> tuple[Any, Any]:
+        return self.hamiltonian.energy_and_field(spins)
+
+
+class ExactField(EffectiveField):
+    """The field of the electrons, solved anew for every configuration by a labeler (in float64 on its own
+    device)."""
+
+    def __init__(self, labeler: Labeler, name: str = "exact", conservative: bool = True) -> None:
+        self.labeler = labeler
+        self.n_sites = labeler.hamiltonian.lattice.n_sites
+        self.name, self.conservative = name, conservative
+
+    def evaluate(self, spins: Any) -> tuple[Any, Any]:
+        if isinstance(spins, torch.Tensor):
+            energy, field = self.evaluate(spins.detach().cpu().numpy())
+            return torch.from_numpy(energy).to(spins), torch.from_numpy(field).to(spins)
+        flat = np.asarray(spins).reshape(-1, self.n_sites, 3)
+        labels = self.labeler.label(flat)
+        energy = np.asarray(labels.energy).reshape(spins.shape[:-2])
+        return energy.astype(spins.dtype, copy=False), np.asarray(labels.field, dtype=spins.dtype).reshape(
+            spins.shape
+        )
+
+
+class LearnedField(EffectiveField):
+    """The field of a trained network.
+
+    Args:
+        model: ``model(spins (B, N, 3)) -> (energy (B,), field (B, N, 3))``, bound to the lattice of the
+            spins. It is evaluated in its own dtype and on its own device; the answer comes back in the dtype
+            and on the device of the spins.
+        n_sites: N; by default ``model.lattice.n_sites``.
+        chunk: replicas per call, to bound memory; None takes all at once.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        n_sites: int | None = None,
+        chunk: int | None = None,
+        name: str = "learned",
+        conservative: bool = True,
+    ) -> None:
+        self.model = model.eval()
+        self.n_sites = int(getattr(model, "lattice").n_sites if n_sites is None else n_sites)  # noqa: B009
+        self.chunk = chunk
+        self.name, self.conservative = name, conservative
+        weights = next(
+            (p for p in [*model.parameters(), *model.buffers()] if p.is_floating_point()), torch.empty(0)
+        )
+        self.dtype, self.device = weights.dtype, weights.device
+
+    def evaluate(self, spins: Any) -> tuple[Any, Any]:
+        if not isinstance(spins, torch.Tensor):
+            energy, field = self.evaluate(torch.from_numpy(np.ascontiguousarray(spins)))
+            return energy.numpy(), field.numpy()
+        flat = spins.detach().reshape(-1, self.n_sites, 3).to(dtype=self.dtype, device=self.device)
+        energies, fields = [], []
+        for part in flat.split(self.chunk or max(1, len(flat))):
+            energy, field = self.model(part)
+            energies.append(energy.detach())
+            fields.append(field.detach())
+        energy, field = torch.cat(energies).to(spins), torch.cat(fields).to(spins)
+        return energy.reshape(spins.shape[:-2]), field.reshape(spins.shape)
+
+
+class SumField(EffectiveField):
+    """The sum of several fields, added in the order they are written (so that sums are reproducible bit by
+    bit)."""
+
+    terms: tuple[EffectiveField, ...]
+
+    def __init__(self, *terms: EffectiveField) -> None:
+        flat: list[EffectiveField] = []
+        for term in terms:  # (a + b) + c is the sum of three, not a sum of a sum
+            flat.extend(term.terms if isinstance(term, SumField) else [term])
+        if not flat:
+            raise ValueError("a sum of fields needs at least one term.")
+        if len({term.n_sites for term in flat}) > 1:
+            sizes = ", ".join(f"{term.name}: {term.n_sites} sites" for term in flat)
+            raise ValueError(f"fields on different lattices cannot be added ({sizes}).")
+        self.terms = tuple(flat)
+        self.n_sites = flat[0].n_sites
+        self.name = "+".join(term.name for term in flat)
+        self.conservative = all(term.conservative for term in flat)
+
+    def evaluate(self, spins: Any) -> tuple[Any, Any]:
+        energy, field = self.terms[0].evaluate(spins)
+        for term in self.terms[1:]:
+            more_energy, more_field = term.evaluate(spins)
+            energy, field = energy + more_energy, field + more_field
+        return energy, field

@@ -1,0 +1,142 @@
+"""The time loop: one effective field, one integrator, one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from magsim.dynamics.integrators import FieldFunction, Integrator
+from magsim.dynamics.llg import largest_torque
+from magsim.dynamics.protocols import Protocol
+from magsim.dynamics.thermostat import Noise, diffusion
+from magsim.errors import RunError
+
+LENGTH_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The state at one recorded step.
+
+    Attributes:
+        step: number of steps done since the start of the run.
+        time: ``step * dt``.
+        spins: ``(R, N, 3)``.
+        energy: ``(R,)`` total energy of each replica.
+        field: ``(R, N, 3)`` F at ``spins``.
+        temperature: of the bath in the step that follows.
+    """
+
+    step: int
+    time: float
+    spins: Tensor
+    energy: Tensor
+    field: Tensor
+    temperature: float
+
+
+class EvolutionError(RunError):
+    """A run that went wrong.
+
+    Attributes:
+        last_good: the last recorded frame that passed its checks; None if there is none.
+    """
+
+    def __init__(self, sentence: str, last_good: Frame | None) -> None:
+        super().__init__(sentence)
+        self.last_good = last_good
+
+
+def evolve(
+    field: FieldFunction,
+    spins: Tensor,
+    integrator: Integrator,
+    protocol: Protocol,
+    seed: int,
+    start_step: int = 0,
+    n_steps: int | None = None,
+    record_every: int | None = None,
+    replicas: Sequence[int] | None = None,
+) -> Iterator[Frame]:
+    """Integrate and yield frames.
+
+    A frame is yielded for the initial state (only if ``start_step`` is 0), then at every multiple of
+    ``record_every``, and when the run ends. To continue a run, pass the spins and step of its last frame:
+    what follows is what the whole run would have done, bit by bit.
+
+    Args:
+        field: ``energy, F = field(spins)`` on float64 tensors ``(R, N, 3)``.
+        spins: ``(R, N, 3)``; the run happens in their dtype and on their device.
+        seed: of the thermal noise.
+        start_step: steps done already.
+        n_steps: how many steps to do at most; None goes on to ``protocol.steps``.
+        record_every: overrides the protocol's.
+        replicas: index of each replica, which selects its noise; default ``0 .. R-1``.
+
+    Raises:
+        ConfigError: at once, if the protocol and the integrator do not fit or dt is not chosen.
+        ValueError: at once, if the spins are not ``(R, N, 3)``.
+        EvolutionError: a field that is not finite, or spins that lost their length.
+    """
+    protocol.check(integrator)
+    if spins.ndim != 3 or spins.shape[-1] != 3:
+        raise ValueError(f"spins have shape {tuple(spins.shape)}; a run needs (replicas, sites, 3).")
+    noise = Noise(seed, tuple(range(len(spins)) if replicas is None else replicas))
+    if len(noise.replicas) != len(spins):
+        raise ValueError(f"{len(noise.replicas)} replica indices for {len(spins)} replicas.")
+    end = protocol.steps if n_steps is None else min(protocol.steps, start_step + n_steps)
+    stride = protocol.record_every if record_every is None else record_every
+    return _frames(field, spins, integrator, protocol, noise, start_step, end, stride, integrator.step_size)
+
+
+def _frames(
+    field: FieldFunction,
+    spins: Tensor,
+    integrator: Integrator,
+    protocol: Protocol,
+    noise: Noise,
+    start: int,
+    end: int,
+    stride: int,
+    dt: float,
+) -> Iterator[Frame]:
+    step = start
+    last_good: Frame | None = None
+    energy, force = field(spins)
+    while True:
+        # checked every step: eigensolvers fail obscurely on spins that are not finite
+        if not bool(torch.isfinite(force).all()):
+            raise EvolutionError(
+                _sentence("the field is not finite", force.isfinite().all(-1), step), last_good
+            )
+        stop = step >= end or (
+            protocol.watches_torque and protocol.finished(float(largest_torque(spins, force).max()))
+        )
+        T = protocol.temperature(step, integrator.T)
+        if stop or step % stride == 0:
+            _check_lengths(spins, step, last_good)
+            frame = Frame(step, step * dt, spins, energy, force, T)
+            if step > start or start == 0:
+                yield frame
+            last_good = frame
+        if stop:
+            return
+        thermal = noise.field(step, spins, diffusion(integrator.alpha, T, integrator.sense), dt)
+        spins = integrator.step(field, spins, force, thermal)
+        step += 1
+        energy, force = field(spins)
+
+
+def _check_lengths(spins: Tensor, step: int, last_good: Frame | None) -> None:
+    tolerance = max(LENGTH_TOLERANCE, 16 * torch.finfo(spins.dtype).eps)
+    good = (spins.norm(dim=-1) - 1).abs() <= tolerance  # False for NaN
+    if not bool(good.all()):
+        raise EvolutionError(_sentence("a spin lost its unit length", good, step), last_good)
+
+
+def _sentence(what: str, good: Tensor, step: int) -> str:
+    replica, site = (int(k) for k in (~good).nonzero()[0])
+    return f"{what} at step {step}, replica {replica}, site {site}; a smaller integrator.dt may help."
