@@ -117,12 +117,14 @@ class TrajectoryWriter:
             array.resize((k + 1, *array.shape[1:]))
             array[k] = values[name].astype(array.dtype, copy=False)
         chain = next_hash(str(self._group.attrs["chain"]), values, self._arrays)
-        self._group.attrs.update({"frames": k + 1, "chain": chain, "complete": False, "content_hash": None})
+        # one file, replaced at once: attrs.update would write it once per name
+        progress = {"frames": k + 1, "chain": chain, "complete": False, "content_hash": None}
+        self._group.update_attributes(progress)
 
     def finish(self) -> str:
         """Seal the store with its content hash, which is returned."""
         digest = str(self._group.attrs["chain"])
-        self._group.attrs.update({"complete": True, "content_hash": digest})
+        self._group.update_attributes({"complete": True, "content_hash": digest})
         return digest
 
 
@@ -157,10 +159,8 @@ def open_trajectory_writer(
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         found = str(open_group(path, mode="r").attrs.get("key"))
         if found != key:
-            raise DataError(
-                path,
-                f"holds a trajectory of other settings (key {found[:12]}, not {key[:12]}); give another output.",
-            )
+            keys = f"key {found[:12]}, not {key[:12]}"
+            raise DataError(path, f"holds a trajectory of other settings ({keys}); give another output.")
         return TrajectoryWriter(path)
     attributes: dict[str, Any] = {
         "format": FORMAT,
