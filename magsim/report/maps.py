@@ -1,0 +1,256 @@
+"""Maps of one configuration: chirality, spin directions, structure factor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magsim.lattice import Lattice
+from magsim.observables import TETRAHEDRAL_CHIRALITY
+from magsim.report import style
+from magsim.report.geometry import Window, brillouin_zone, images, planar, window
+
+MAX_POLYGONS = 60_000
+PIXELS = 1200
+
+
+def chirality_map(
+    path: str | Path,
+    lattice: Lattice,
+    chirality: Any,
+    titles: Sequence[str] | str = "",
+    limit: float | None = None,
+) -> Path:
+    """Scalar chirality of every triangle in real space, one panel per frame.
+
+    Args:
+        path: figure to write.
+        lattice: two-dimensional lattice.
+        chirality: ``(M,)`` or ``(frames, M)``, order of ``lattice.triangles()``.
+        titles: one title per frame.
+        limit: colours span -limit ... limit; None for tetrahedral order, 0.770.
+
+    Returns:
+        ``path``.
+    """
+    planar(lattice, "the chirality map")
+    frames = np.atleast_2d(np.asarray(chirality, dtype=float))
+    titles = [titles] if isinstance(titles, str) else list(titles)
+    limit = float(TETRAHEDRAL_CHIRALITY) if limit is None else limit
+    view = window(lattice)
+    corners = lattice.triangle_corners(lattice.triangles())
+    with _map_panels(path, view, len(frames)) as (figure, axes):
+        for panel, values, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
+            artist = _triangles(panel, lattice, corners, values, view)
+            artist.set(cmap=style.DIVERGING, clim=(-limit, limit))
+            _frame(panel, view, title)
+        bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02, extend="both")
+        bar.set_label(r"scalar chirality $\chi = \mathbf{S}_i\cdot(\mathbf{S}_j\times\mathbf{S}_k)$")
+        bar.outline.set_linewidth(0.6)
+    return Path(path)
+
+
+def _triangles(axes: Any, lattice: Lattice, corners: np.ndarray, values: np.ndarray, view: Window) -> Any:
+    if len(corners) <= MAX_POLYGONS:
+        from matplotlib.collections import PolyCollection
+
+        polygons, origin = images(lattice, corners, view)
+        artist = PolyCollection(list(polygons), array=values[origin], edgecolors="face", linewidths=0.15)
+        artist.set_rasterized(True)
+        return axes.add_collection(artist)
+    # triangles smaller than a pixel: colour by the nearest centre, which is the triangle itself where
+    # triangles are equilateral
+    index, distance, extent = _nearest(lattice, corners.mean(axis=1), view)
+    image = np.where(distance < 0.6, values[index], np.nan)
+    return axes.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
+
+
+def _nearest(lattice: Lattice, points: np.ndarray, view: Window) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Index of and distance to the nearest of ``points (M, 2)`` for every pixel of the window."""
+    from scipy.spatial import cKDTree
+
+    shapes, origin = images(lattice, points[:, None, :], view)
+    pixels, extent = view.grid(PIXELS)
+    distance, nearest = cKDTree(shapes[:, 0]).query(pixels)
+    return origin[nearest], distance, extent
+
+
+def spin_map(path: str | Path, lattice: Lattice, spins: Any, titles: Sequence[str] | str = "") -> Path:
+    """Spin directions in real space: hue is the azimuth, lightness the z component.
+
+    Every site colours the part of the plane nearest to it. Up to 600 sites arrows show the in-plane
+    components too.
+
+    Args:
+        path: figure to write.
+        lattice: two-dimensional lattice.
+        spins: ``(N, 3)`` or ``(frames, N, 3)``.
+        titles: one title per frame.
+
+    Returns:
+        ``path``.
+    """
+    planar(lattice, "the spin map")
+    frames = np.asarray(spins, dtype=float).reshape(-1, lattice.n_sites, 3)
+    titles = [titles] if isinstance(titles, str) else list(titles)
+    view = window(lattice)
+    index, distance, extent = _nearest(lattice, lattice.positions, view)
+    sites, origin = images(lattice, lattice.positions[:, None, :], view)
+    with _map_panels(path, view, len(frames), legend=True) as (figure, axes):
+        for panel, frame, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
+            image = np.where((distance < 1.2)[..., None], direction_colours(frame)[index], 1.0)
+            panel.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
+            if lattice.n_sites <= 600:
+                x, y = sites[:, 0].T
+                u, v, w = frame[origin].T
+                ink = np.where(w > 0.2, 0.0, 1.0)
+                arrows = {
+                    "pivot": "mid",
+                    "scale_units": "xy",
+                    "scale": 1.25,
+                    "angles": "xy",
+                    "width": 0.12,
+                    "units": "xy",
+                }
+                panel.quiver(
+                    x, y, u, v, ink, cmap="gray", clim=(0, 1), headwidth=3.2, headlength=3.6, **arrows
+                )
+            _frame(panel, view, title)
+        _direction_legend(figure, axes[-1])
+    return Path(path)
+
+
+def direction_colours(spins: np.ndarray) -> np.ndarray:
+    """RGB of unit vectors ``(..., 3)``: hue from the azimuth, white for +z, black for -z."""
+    from matplotlib.colors import hsv_to_rgb
+
+    lightness = 0.5 + 0.5 * np.clip(spins[..., 2], -1, 1)
+    reach = 0.92 * np.minimum(lightness, 1 - lightness)  # of the HSL double cone, slightly desaturated
+    value = lightness + reach
+    saturation = np.where(value > 0, 2 * (1 - lightness / np.maximum(value, 1e-12)), 0.0)
+    hue = np.mod(np.arctan2(spins[..., 1], spins[..., 0]) / (2 * np.pi), 1.0)
+    return hsv_to_rgb(np.stack([hue, np.clip(saturation, 0, 1), np.clip(value, 0, 1)], axis=-1))
+
+
+def _direction_legend(figure: Any, beside: Any) -> None:
+    """The sphere of directions unrolled on a disc: +z in the middle, -z on the rim."""
+    axes = beside.inset_axes([1.06, 0.5 - 0.17, 0.34, 0.34])
+    line = np.linspace(-1, 1, 201)
+    x, y = np.meshgrid(line, line)
+    radius = np.hypot(x, y)
+    polar = np.pi * np.minimum(radius, 1)
+    shape = np.sin(polar) / np.maximum(radius, 1e-12)
+    colours = direction_colours(np.stack([shape * x, shape * y, np.cos(polar)], axis=-1))
+    alpha = np.clip((1 - radius) * 60, 0, 1)
+    axes.imshow(np.dstack([colours, alpha]), extent=(-1, 1, -1, 1), origin="lower")
+    axes.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal")
+    axes.axis("off")
+    text = {"ha": "center", "va": "center", "fontsize": 8}
+    for label, place in ((r"$x$", (1.25, 0)), (r"$y$", (0, 1.25)), (r"$-z$", (0, -1.3))):
+        axes.text(*place, label, **text)
+    axes.text(0, 0, r"$z$", **text)
+
+
+def structure_factor_map(path: str | Path, lattice: Lattice, q: Any, intensity: Any, title: str = "") -> Path:
+    """S(q) over the first Brillouin zone with its boundary and symmetry points, logarithmic colours.
+
+    On a chain the spectrum is drawn over q, on a three-dimensional lattice averaged over directions (powder).
+
+    Args:
+        path: figure to write.
+        lattice: the lattice.
+        q: ``(n, d)`` wavevectors in 1/a and
+        intensity: ``(n,)`` values, both from :func:`magsim.observables.extended_structure_factor`.
+        title: above the panel.
+
+    Returns:
+        ``path``.
+    """
+    q, intensity = np.asarray(q, dtype=float), np.asarray(intensity, dtype=float)
+    label = r"$S(\mathbf{q})$"
+    if lattice.dim != 2:
+        return _spectrum_line(path, q, intensity, label, title)
+    from matplotlib import patheffects
+    from matplotlib.colors import LogNorm
+    from matplotlib.patches import Polygon
+    from scipy.spatial import cKDTree
+
+    corners, names = brillouin_zone(lattice)
+    reach = 1.12 * np.abs(corners).max(axis=0)
+    view = Window(-reach[0], reach[0], -reach[1], reach[1])
+    pixels, extent = view.grid(700)
+    _, nearest = cKDTree(q).query(pixels)
+    top = max(float(intensity.max()), 1e-12)
+    bottom = max(float(np.quantile(intensity, 0.02)), 1e-5 * top)
+    with style.panels(path, 1, 1, 4.6, 3.9) as (figure, axes):
+        panel = axes[0, 0]
+        shown = np.maximum(intensity, bottom)
+        artist = panel.imshow(
+            shown[nearest], extent=extent, origin="lower", cmap=style.INTENSITY, norm=LogNorm(bottom, top)
+        )
+        panel.add_patch(Polygon(corners, fill=False, edgecolor="white", linewidth=1.1, linestyle=(0, (4, 2))))
+        shadow = [patheffects.withStroke(linewidth=2, foreground="black")]
+        for name, place in names.items():
+            panel.plot(*place, "o", color="white", markersize=3, markeredgecolor="black", markeredgewidth=0.5)
+            panel.annotate(
+                name,
+                place,
+                (4, 4),
+                textcoords="offset points",
+                color="white",
+                fontsize=9,
+                path_effects=shadow,
+            )
+        panel.set(xlabel=r"$q_x$ $(1/a)$", ylabel=r"$q_y$ $(1/a)$", title=title, aspect="equal")
+        panel.grid(False)
+        figure.colorbar(artist, ax=panel, label=label, shrink=0.9, pad=0.02).outline.set_linewidth(0.6)
+    return Path(path)
+
+
+def _spectrum_line(path: str | Path, q: np.ndarray, intensity: np.ndarray, label: str, title: str) -> Path:
+    with style.panels(path, 1, 1, 4.6, 3.0) as (_, axes):
+        panel = axes[0, 0]
+        if q.shape[1] == 1:
+            order = np.argsort(q[:, 0])
+            keep = order[np.abs(q[order, 0]) <= np.pi * 1.001]
+            panel.plot(q[keep, 0], intensity[keep], color=style.colour(0))
+            panel.set(xlabel=r"$q$ $(1/a)$", ylabel=label, title=title)
+        else:
+            radius = np.linalg.norm(q, axis=1)
+            edges = np.linspace(0, np.sqrt(q.shape[1]) * np.pi, 60)
+            count, _ = np.histogram(radius, edges)
+            total, _ = np.histogram(radius, edges, weights=intensity)
+            full = count > 0
+            panel.plot((edges[1:] + edges[:-1])[full] / 2, total[full] / count[full], color=style.colour(0))
+            panel.set(
+                xlabel=r"$|\mathbf{q}|$ $(1/a)$", ylabel=label + " averaged over directions", title=title
+            )
+    return Path(path)
+
+
+def _map_panels(path: str | Path, view: Window, n: int, legend: bool = False) -> Any:
+    from contextlib import contextmanager
+
+    size = 3.7 if n == 1 else 2.9
+    scale = size / max(view.width, view.height)
+
+    @contextmanager
+    def open_panels() -> Any:
+        width = n * (view.width * scale + 0.45) + (1.3 if legend else 0.9)
+        with style.panels(path, 1, n, width, view.height * scale + 0.75, sharey=True) as (figure, axes):
+            yield figure, axes[0]
+
+    return open_panels()
+
+
+def _frame(axes: Any, view: Window, title: str) -> None:
+    axes.set(xlim=(view.left, view.right), ylim=(view.bottom, view.top), aspect="equal", title=title)
+    axes.set_xlabel(r"$x$ $(a)$")
+    if axes.get_subplotspec().is_first_col():
+        axes.set_ylabel(r"$y$ $(a)$")
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(True)

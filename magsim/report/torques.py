@@ -1,0 +1,99 @@
+"""Figures of the learned torque: parity with the exact one, distribution in the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magsim.report import style
+
+
+def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]], unit: str = "t") -> Path:
+    """Predicted against exact transverse field, one panel per source of data, with its errors.
+
+    All Cartesian components enter. Written into each panel: rmse = sqrt(<(F' - F)^2>), rms = sqrt(<F^2>)
+    (both per component) and their ratio, the relative torque error.
+
+    Args:
+        path: figure to write.
+        sources: name -> (exact, predicted), arrays ``(..., 3)`` of transverse fields.
+        unit: unit of the field.
+
+    Returns:
+        ``path``.
+    """
+    from matplotlib.colors import LogNorm
+
+    n = len(sources)
+    with style.panels(path, 1, n, 2.9 * n + 0.7, 3.1) as (figure, axes):
+        artists = []
+        for index, (name, (exact, predicted)) in enumerate(sources.items()):
+            panel = axes[0, index]
+            x, y = np.asarray(exact, dtype=float).reshape(-1), np.asarray(predicted, dtype=float).reshape(-1)
+            limit = 1.05 * max(float(np.quantile(np.abs(np.concatenate([x, y])), 0.9998)), 1e-12)
+            panel.plot([-limit, limit], [-limit, limit], color="black", linewidth=0.8, zorder=3, alpha=0.7)
+            extent = (-limit, limit, -limit, limit)
+            artists.append(panel.hexbin(x, y, gridsize=70, extent=extent, mincnt=1, linewidths=0.1))
+            rmse, rms = np.sqrt(np.mean((y - x) ** 2)), np.sqrt(np.mean(x**2))
+            text = f"rmse {rmse:.3g} {unit}\nrms {rms:.3g} {unit}\nrmse / rms {rmse / max(rms, 1e-300):.3f}"
+            panel.text(0.04, 0.96, text, transform=panel.transAxes, va="top", fontsize=8)
+            panel.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=name)
+            panel.set_xlabel(rf"exact $F_\perp$ $({unit})$")
+            panel.grid(False)
+            ticks = panel.get_xticks()
+            panel.set_yticks(ticks[np.abs(ticks) <= limit])
+        axes[0, 0].set_ylabel(rf"predicted $F_\perp$ $({unit})$")
+        top = max(float(artist.get_array().max()) for artist in artists)
+        for artist in artists:
+            artist.set_norm(LogNorm(1, max(top, 2)))
+        figure.colorbar(artists[0], ax=list(axes[0]), label="components per bin", shrink=0.85, pad=0.02)
+    return Path(path)
+
+
+def dataset_overview(
+    path: str | Path, sources: Mapping[str, Any], energies: Mapping[str, Any] | None = None
+) -> Path:
+    """What the data cover: distribution of torques and, where given, of energies per site, by source.
+
+    Args:
+        path: figure to write.
+        sources: name -> ``|F_perp|`` in units of t, any shape.
+        energies: name -> energy per site in units of t, any shape.
+
+    Returns:
+        ``path``.
+    """
+    groups: list[tuple[Mapping[str, Any], str, bool]] = [
+        (sources, r"torque $|\mathbf{F}_\perp|$ $(t)$", True)
+    ]
+    if energies:
+        groups.append((energies, r"energy per site $(t)$", False))
+    with style.panels(path, 1, len(groups), 3.6 * len(groups), 2.9) as (_, axes):
+        for column, (data, label, logarithmic) in enumerate(groups):
+            panel = axes[0, column]
+            flat = {name: np.asarray(values, dtype=float).reshape(-1) for name, values in data.items()}
+            everything = np.concatenate(list(flat.values()))
+            if logarithmic:
+                positive = everything[everything > 0]
+                low = max(float(np.quantile(positive, 0.001)), 1e-6 * float(positive.max()))
+                bins = np.geomspace(low, float(positive.max()), 60)
+                panel.set_xscale("log")
+            else:
+                bins = np.linspace(float(everything.min()), float(everything.max()) + 1e-12, 40)
+            for index, (name, values) in enumerate(flat.items()):
+                weights = np.full(len(values), 1 / len(values))
+                look = {"bins": bins, "weights": weights, "color": style.colour(index)}
+                panel.hist(values, histtype="stepfilled", alpha=0.2, **look)
+                panel.hist(
+                    values, histtype="step", linewidth=1.4, label=f"{name} (n = {len(values):,})", **look
+                )
+            panel.set(xlabel=label, ylabel="fraction per bin")
+            panel.legend(loc="upper left")
+            low_y, high_y = panel.get_ylim()
+            panel.set_ylim(low_y, high_y * (1.1 + 0.09 * len(flat)))
+            if len(groups) > 1:
+                style.panel_letter(panel, column)
+    return Path(path)
