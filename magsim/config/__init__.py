@@ -9,21 +9,19 @@
 from __future__ import annotations
 
 from magsim.config.checks import check
-from magsim.config.compose import compose, prepare, to_flat
+from magsim.config.compose import compose, to_flat
 from magsim.config.errors import translate, translated
-from magsim.config.paths import CONF, ROOT, groups, outputs_root
+from magsim.config.paths import CONF, groups
 from magsim.config.resume import resumed
-from magsim.config.schema import Config
+from magsim.config.schema import Config, register
 
 __all__ = [
     "CONF",
-    "ROOT",
     "Config",
     "check",
     "compose",
     "groups",
-    "outputs_root",
-    "prepare",
+    "register",
     "resumed",
     "to_flat",
     "translate",

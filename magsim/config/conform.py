@@ -88,7 +88,9 @@ def _node(node: DictConfig, prefix: str) -> None:
         except OmegaConfBaseException as error:
             shown = OmegaConf.to_container(node, resolve=False)
             assert isinstance(shown, dict)
-            raise ConfigError(path, shown[key], f"cannot be resolved: {str(error).splitlines()[0]}.") from error
+            raise ConfigError(
+                path, shown[key], f"cannot be resolved: {str(error).splitlines()[0]}."
+            ) from error
         if isinstance(value, DictConfig):
             _node(value, f"{path}.")
         elif not fits(_plain(value), kind):

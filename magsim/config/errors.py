@@ -11,7 +11,12 @@ from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    OmegaConfBaseException,
+)
 
 from magsim.config.conform import describe, suggestion, unknown_key
 from magsim.config.paths import CONF, groups
@@ -62,7 +67,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _unreadable(override: str, message: str) -> ConfigError:
     key, _, value = override.partition("=")
-    detail = next((line for line in message.splitlines() if not line.startswith(("Error parsing", "See "))), "")
+    detail = next(
+        (line for line in message.splitlines() if not line.startswith(("Error parsing", "See "))), ""
+    )
     return ConfigError(key, value, f"cannot be read ({detail}); write key=value, {LISTS}.")
 
 
@@ -71,7 +78,9 @@ def _missing_option(file: str) -> ConfigError:
     options = groups().get(group, [])
     if not options:
         known = list(groups())
-        return ConfigError(group or file, option, f"no such group; there are {', '.join(known)}.{suggestion(group, known)}")
+        return ConfigError(
+            group or file, option, f"no such group; there are {', '.join(known)}.{suggestion(group, known)}"
+        )
     return ConfigError(group, option, f"choose one of {', '.join(options)}.{suggestion(option, options)}")
 
 
@@ -148,5 +157,7 @@ def _value_given(path: str, file: str | None, overrides: Sequence[str]) -> Any:
 def _hydra(message: str) -> MagsimError:
     ambiguous = re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", message)
     if ambiguous:
-        return ConfigError(ambiguous[1], ambiguous[2], "several values are a sweep: add -m; a list is written [a,b].")
+        return ConfigError(
+            ambiguous[1], ambiguous[2], "several values are a sweep: add -m; a list is written [a,b]."
+        )
     return MagsimError(" ".join(line.strip() for line in message.splitlines() if line.strip()))

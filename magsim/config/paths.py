@@ -1,18 +1,10 @@
-"""Where configurations are read and outputs are written."""
+"""Where configurations are read."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-CONF = ROOT / "conf"
-
-
-def outputs_root() -> Path:
-    """Folder of all run folders and datasets: ``$MAGSIM_OUTPUTS``, or ``outputs`` beside ``run.py``."""
-    given = os.environ.get("MAGSIM_OUTPUTS")
-    return Path(given).expanduser().resolve() if given else ROOT / "outputs"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def groups() -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ GROW = ("protocol.steps", "trainer.max_epochs", "trainer.max_minutes")
 FREE = ("compute.", "logger.", "debug", "resume")
 
 
-def resumed(folder: str | Path, overrides: Sequence[str] = ()) -> DictConfig:
+def resumed(folder: str | Path, overrides: Sequence[str] = ()) -> tuple[DictConfig, list[str]]:
     """The stored configuration of a run, with the overrides that a continued run may have.
 
     Lengths and budgets (``protocol.steps``, ``trainer.max_epochs``, ...) may grow, ``compute``, ``logger`` and
@@ -26,18 +26,23 @@ def resumed(folder: str | Path, overrides: Sequence[str] = ()) -> DictConfig:
         folder: a run folder with ``config.yaml`` and ``overrides.yaml``.
         overrides: the new command line, without ``resume=``.
 
+    Returns:
+        the configuration, and the overrides that the continued run was made with.
+
     Raises:
         ConfigError: not a run folder, or an override that changes the physics.
     """
     path = Path(folder).expanduser().resolve()
-    if not (path / "config.yaml").is_file():
-        raise ConfigError("resume", str(folder), "must be a run folder: there is no config.yaml in it.")
+    for file in ("config.yaml", "overrides.yaml", "status.json"):
+        if not (path / file).is_file():
+            raise ConfigError("resume", str(folder), f"must be a run folder: there is no {file} in {path}.")
     stored = [str(o) for o in OmegaConf.load(path / "overrides.yaml")]
     new = [o for o in overrides if _key(o) != "resume"]
     keys = {_key(o) for o in new}
     kept = [o for o in stored if _key(o) != "resume"]
     before = compose(kept)
-    after = compose([o for o in kept if _key(o) not in keys] + new)
+    together = [o for o in kept if _key(o) not in keys] + new
+    after = compose(together)
     changed = _difference(to_flat(before), to_flat(after))
     cfg = OmegaConf.merge(before, _stored(path, before))
     assert isinstance(cfg, DictConfig)
@@ -46,14 +51,16 @@ def resumed(folder: str | Path, overrides: Sequence[str] = ()) -> DictConfig:
         if key in GROW:
             _must_grow(key, now, value)
         elif not key.startswith(FREE):
-            raise ConfigError(key, value, f"a resumed run keeps {now}; may change: {', '.join((*GROW, *FREE))}.")
+            raise ConfigError(
+                key, value, f"a resumed run keeps {now}; may change: {', '.join((*GROW, *FREE))}."
+            )
         elif key.startswith("logger."):
             cfg.logger = after.logger
             continue
         OmegaConf.update(cfg, key, value)
     cfg.resume = str(path)
     conform(cfg)
-    return cfg
+    return cfg, together
 
 
 def _key(override: str) -> str:
@@ -66,7 +73,9 @@ def _stored(path: Path, typed: DictConfig) -> Any:
     unknown = set(to_flat(stored)) - set(to_flat(typed))
     if unknown:
         raise ConfigError(
-            "resume", str(path), f"its config.yaml has keys this version does not know: {', '.join(sorted(unknown))}."
+            "resume",
+            str(path),
+            f"its config.yaml has keys this version does not know: {', '.join(sorted(unknown))}.",
         )
     return stored
 

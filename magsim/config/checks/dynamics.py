@@ -22,7 +22,10 @@ def _integrator(cfg: DictConfig) -> None:
     not_negative(cfg, "integrator.alpha", "integrator.T")
     require(cfg, "integrator.sense", node.sense in (1, -1), "must be 1 or -1.")
     require(
-        cfg, "integrator.T", node.T == 0 or node.alpha > 0, "a bath needs damping: integrator.alpha above zero."
+        cfg,
+        "integrator.T",
+        node.T == 0 or node.alpha > 0,
+        "a bath needs damping: integrator.alpha above zero.",
     )
 
 
@@ -32,12 +35,18 @@ def _protocol(cfg: DictConfig) -> None:
 
     node = cfg.protocol
     positive(cfg, "protocol.steps", "protocol.record_every", "protocol.replicas")
-    require(cfg, "protocol.record_every", node.record_every <= node.steps, f"at most protocol.steps={node.steps}.")
+    require(
+        cfg, "protocol.record_every", node.record_every <= node.steps, f"at most protocol.steps={node.steps}."
+    )
     one_of(cfg, "protocol.initial", ("random", *TEXTURES))
     if cfg.task.name == "simulate" and node.initial != "random":
-        TEXTURES[node.initial](make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary)))
+        TEXTURES[node.initial](
+            make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
+        )
     if node.name in ("relax", "anneal"):
-        require(cfg, "integrator.T", cfg.integrator.T == 0, f"protocol={node.name} sets the temperature; use 0.")
+        require(
+            cfg, "integrator.T", cfg.integrator.T == 0, f"protocol={node.name} sets the temperature; use 0."
+        )
         require(cfg, "integrator.alpha", cfg.integrator.alpha > 0, f"protocol={node.name} needs damping.")
     if node.name == "relax":
         not_negative(cfg, "protocol.tolerance")
@@ -58,7 +67,9 @@ def _observables(cfg: DictConfig) -> None:
     for name in cfg.observables.names:
         if name not in known and name != "all":
             raise ConfigError(
-                "observables.names", name, f"known observables are {', '.join(known)}.{suggestion(name, known)}"
+                "observables.names",
+                name,
+                f"known observables are {', '.join(known)}.{suggestion(name, known)}",
             )
     lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
     select(list(cfg.observables.names), lattice)

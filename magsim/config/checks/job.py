@@ -49,13 +49,20 @@ def existing(cfg: DictConfig, key: str, kinds: Sequence[str] = ()) -> None:
     require(cfg, key, path.exists(), f"no such file or folder (looked at {path.resolve()}).")
     if kinds and path.is_file():
         require(
-            cfg, key, path.suffix.lstrip(".") in kinds, f"must be {' or '.join('.' + kind for kind in kinds)}."
+            cfg,
+            key,
+            path.suffix.lstrip(".") in kinds,
+            f"must be {' or '.join('.' + kind for kind in kinds)}.",
         )
 
 
 def matching(runs: str) -> list[Path]:
     """The paths that ``runs=`` names: a folder, a glob, or several of them separated by commas."""
-    return [Path(path) for part in runs.split(",") for path in sorted(glob.glob(str(Path(part.strip()).expanduser())))]
+    return [
+        Path(path)
+        for part in runs.split(",")
+        for path in sorted(glob.glob(str(Path(part.strip()).expanduser())))
+    ]
 
 
 def _task(cfg: DictConfig) -> None:
@@ -65,7 +72,12 @@ def _task(cfg: DictConfig) -> None:
             check_shape(cfg, "task.large_shape")
         not_negative(cfg, "task.compare_steps")
     if task == "evaluate":
-        require(cfg, "checkpoint", cfg.checkpoint is not None, "task=evaluate needs a run folder or checkpoint file.")
+        require(
+            cfg,
+            "checkpoint",
+            cfg.checkpoint is not None,
+            "task=evaluate needs a run folder or checkpoint file.",
+        )
         one_of(cfg, "task.split", SPLITS)
     if task == "benchmark":
         positive(cfg, "task.seconds", "task.exact_max_sites")
@@ -73,17 +85,26 @@ def _task(cfg: DictConfig) -> None:
         for i in range(len(cfg.task.shapes)):
             check_shape(cfg, f"task.shapes[{i}]")
     if task == "compare":
-        require(cfg, "runs", cfg.runs is not None, "task=compare needs a sweep folder or a glob of run folders.")
+        require(
+            cfg, "runs", cfg.runs is not None, "task=compare needs a sweep folder or a glob of run folders."
+        )
         require(cfg, "runs", bool(matching(cfg.runs)), "matches nothing.")
     if cfg.resume is not None and task not in RESUMABLE:
-        raise ConfigError("resume", cfg.resume, f"task={task} cannot resume; only {', '.join(RESUMABLE)} can.")
+        raise ConfigError(
+            "resume", cfg.resume, f"task={task} cannot resume; only {', '.join(RESUMABLE)} can."
+        )
 
 
 def _compute(cfg: DictConfig) -> None:
     one_of(cfg, "compute.device", ("auto", "cpu", "cuda"))
     positive(cfg, "compute.threads", null="what the libraries choose")
     if cfg.compute.device == "cuda":
-        require(cfg, "compute.device", _driver_sees_a_gpu(), "no CUDA device here; use compute=cpu or compute=auto.")
+        require(
+            cfg,
+            "compute.device",
+            _driver_sees_a_gpu(),
+            "no CUDA device here; use compute=cpu or compute=auto.",
+        )
         import torch
 
         require(

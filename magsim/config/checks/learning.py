@@ -39,7 +39,8 @@ def _cutoff_fits(cfg: DictConfig) -> None:
     lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
     faces = 2 * math.pi * np.array(lattice.shape) / np.linalg.norm(lattice.reciprocal, axis=1)
     half = min(
-        (face / 2 for face, periodic in zip(faces, lattice.periodic, strict=True) if periodic), default=math.inf
+        (face / 2 for face, periodic in zip(faces, lattice.periodic, strict=True) if periodic),
+        default=math.inf,
     )
     require(
         cfg,

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from magsim.config.checks.require import finite, not_negative, one_of, positive, require, value_of
 from magsim.errors import ConfigError
 
+INTEGRATORS = ("heun", "rk4", "sib")
 DM_KINDS = ("bloch", "neel", "z")
 SAMPLING_TASKS = ("pipeline", "label", "train", "benchmark")
 
@@ -76,7 +77,9 @@ def _classical(cfg: DictConfig) -> None:
         require(cfg, f"classical.{key}", len(node[key]) == 3, "must be three numbers.")
     require(cfg, "classical.axis", any(x != 0 for x in node.axis), "must have a direction.")
     if node.dm != 0 and node.dm_kind == "z":
-        require(cfg, "classical.dm_kind", cfg.lattice.name == "chain", "z is for the chain; use bloch or neel.")
+        require(
+            cfg, "classical.dm_kind", cfg.lattice.name == "chain", "z is for the chain; use bloch or neel."
+        )
 
 
 def _sampler(cfg: DictConfig) -> None:
@@ -86,7 +89,12 @@ def _sampler(cfg: DictConfig) -> None:
     if "path" in cfg.sampler and cfg.task.name in SAMPLING_TASKS and cfg.data.path is None:
         from magsim.config.checks.job import existing
 
-        require(cfg, "sampler.path", cfg.sampler.path is not None, "sampler=file needs a file with spins (n, N, 3).")
+        require(
+            cfg,
+            "sampler.path",
+            cfg.sampler.path is not None,
+            "sampler=file needs a file with spins (n, N, 3).",
+        )
         existing(cfg, "sampler.path", ("npz", "zarr"))
 
 
@@ -100,12 +108,22 @@ def _part(cfg: DictConfig, prefix: str) -> None:
             require(cfg, f"{prefix}.{key}", node[key] >= 1, "must be at least 1.")
     if "record_every" in node and "steps" in node:
         require(
-            cfg, f"{prefix}.record_every", node.record_every <= node.steps, f"at most {prefix}.steps={node.steps}."
+            cfg,
+            f"{prefix}.record_every",
+            node.record_every <= node.steps,
+            f"at most {prefix}.steps={node.steps}.",
         )
     if "dt" in node:
         positive(cfg, f"{prefix}.dt", null="suggested from the torque")
     if "alpha" in node:
         positive(cfg, f"{prefix}.alpha")
+    if "integrator" in node:
+        one_of(cfg, f"{prefix}.integrator", INTEGRATORS)
+        require(cfg, f"{prefix}.sense", node.sense in (1, -1), "must be 1 or -1.")
+    if "burn_in" in node:
+        not_negative(cfg, f"{prefix}.burn_in")
+    if "limit" in node:
+        positive(cfg, f"{prefix}.limit", null="all of them")
     if "temperatures" in node:
         require(
             cfg,

@@ -36,7 +36,9 @@ def positive(cfg: DictConfig, *keys: str, null: str = "") -> None:
     for key in keys:
         value = value_of(cfg, key)
         text = f"must be positive{f', or null: {null}' if null else ''}."
-        require(cfg, key, (value is None and bool(null)) or (value is not None and 0 < value < math.inf), text)
+        require(
+            cfg, key, (value is None and bool(null)) or (value is not None and 0 < value < math.inf), text
+        )
 
 
 def not_negative(cfg: DictConfig, *keys: str) -> None:
@@ -59,7 +61,9 @@ def between(
 def one_of(cfg: DictConfig, key: str, allowed: Sequence[str]) -> None:
     """A text out of a list."""
     value = value_of(cfg, key)
-    require(cfg, key, value in allowed, f"must be one of {', '.join(allowed)}.{suggestion(str(value), allowed)}")
+    require(
+        cfg, key, value in allowed, f"must be one of {', '.join(allowed)}.{suggestion(str(value), allowed)}"
+    )
 
 
 def _text(value: Any) -> Any:

@@ -68,67 +68,45 @@ class SamplerConfig:
 
 
 @dataclass
-class RandomPart:
+class RandomSampler(SamplerConfig):
     """``count`` configurations, every spin uniform on the sphere."""
 
     count: int = MISSING
 
 
 @dataclass
-class ThermalPart:
-    """Snapshots of exact LLG at temperatures; see the sampler for the meaning of each key."""
-
-    temperatures: list[float] = MISSING
-    trajectories: int = MISSING  # per temperature
-    burn_in: int = MISSING  # steps before the first snapshot
-    steps: int = MISSING
-    record_every: int = MISSING
-    dt: float | None = MISSING
-    alpha: float = MISSING
-    integrator: str = MISSING
-    sense: int = MISSING
-
-
-@dataclass
-class QuenchPart:
-    """Snapshots of exact LLG from random spins."""
+class QuenchSampler(SamplerConfig):
+    """Snapshots of exact LLG at T = 0 from random spins."""
 
     trajectories: int = MISSING
     steps: int = MISSING
     record_every: int = MISSING
-    dt: float | None = MISSING
+    dt: float | None = MISSING  # null: suggested from the torque
     alpha: float = MISSING
     integrator: str = MISSING
     sense: int = MISSING
 
 
 @dataclass
-class RandomSampler(RandomPart, SamplerConfig):
-    """``sampler=random``."""
+class ThermalSampler(QuenchSampler):
+    """Snapshots of exact LLG with a bath, ``trajectories`` at each temperature."""
 
-
-@dataclass
-class ThermalSampler(ThermalPart, SamplerConfig):
-    """``sampler=thermal``."""
-
-
-@dataclass
-class QuenchSampler(QuenchPart, SamplerConfig):
-    """``sampler=quench``."""
+    temperatures: list[float] = MISSING
+    burn_in: int = MISSING
 
 
 @dataclass
 class FileSampler(SamplerConfig):
-    """``sampler=file``: the array ``spins (n, N, 3)`` of an ``.npz`` file or a Zarr store."""
+    """The array ``spins (n, N, 3)`` of a file."""
 
     path: str | None = MISSING
-    limit: int | None = MISSING  # at most so many snapshots
-    select: list[int] | None = MISSING  # these snapshots, negative from the end
+    limit: int | None = MISSING  # only the first so many
+    select: list[int] | None = MISSING  # only these
 
 
 @dataclass
 class MixedSampler(SamplerConfig):
-    """``sampler=mixed``: random configurations and exact quenches in one dataset."""
+    """Random configurations and exact quenches in one dataset."""
 
-    random: RandomPart = field(default_factory=RandomPart)
-    quench: QuenchPart = field(default_factory=QuenchPart)
+    random: RandomSampler = field(default_factory=RandomSampler)
+    quench: QuenchSampler = field(default_factory=QuenchSampler)

@@ -18,7 +18,9 @@ class TaskConfig:
 class PipelineTask(TaskConfig):
     """label, train, evaluate, simulate, report; the last run follows ``protocol``."""
 
-    large_shape: list[int] | None = MISSING  # lattice of the run with the trained field; null: 4 x lattice.shape
+    large_shape: list[int] | None = (
+        MISSING  # lattice of the run with the trained field; null: 4 x lattice.shape
+    )
     compare_steps: int = MISSING  # at most so many exact and learned LLG steps from one state; 0: none
 
 

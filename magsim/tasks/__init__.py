@@ -1,0 +1,3 @@
+"""Tasks: the only place that wires configuration, physics, runs and reports together."""
+
+from __future__ import annotations

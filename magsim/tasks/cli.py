@@ -1,0 +1,184 @@
+"""The command line: Hydra composes, this module runs jobs and turns every failure into a sentence and exit code.
+
+Exit codes: 0 done, 1 a run failed, 2 the configuration or the data cannot be used, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from magsim.config import CONF, groups, register, resumed, translate
+from magsim.errors import MagsimError
+from magsim.runs import Terminated, new_id, outputs_root, read_status, reason, stamp, write_json
+from magsim.tasks.dispatch import execute
+
+SWEEP_VARIABLE = "MAGSIM_SWEEP_FOLDER"
+
+_failures: list[Exception] = []  # of the single job of this process
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    Args:
+        arguments: instead of those of the process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    _prepare()
+    before, sys.argv = sys.argv, [sys.argv[0], *given]
+    try:
+        _hydra_main()
+        if _failures:
+            return _report(_failures.pop(), given)
+        return _sweep_result()
+    except SystemExit as stop:  # --help, and flags that do not exist
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except Terminated:
+        print("Terminated.", file=sys.stderr)
+        return 143
+    except Exception as error:
+        return _report(error, given)
+    finally:
+        sys.argv = before
+        _failures.clear()
+        _remove_empty_sweep()
+        os.environ.pop(SWEEP_VARIABLE, None)
+        GlobalHydra.instance().clear()
+
+
+@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+def _hydra_main(cfg: DictConfig) -> dict[str, Any] | None:
+    """One job, of a sweep or alone. The jobs of a sweep keep their failures to themselves."""
+    overrides = [str(o) for o in HydraConfig.get().overrides.task]
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        try:
+            return _job(cfg, overrides)
+        except Exception as error:  # not raised through Hydra, which would print its own words
+            _failures.append(error)
+            return None
+    sweep = Path(str(HydraConfig.get().sweep.dir))
+    folder = sweep / f"{HydraConfig.get().job.num}-{new_id()}"
+    try:
+        return _job(cfg, overrides, folder, sweep.name)
+    except Exception as error:
+        told = translate(error, overrides) or error
+        _mark_failed(folder, cfg, told)
+        _print_error(told, cfg.get("debug", False), folder)
+        return None
+
+
+def _job(
+    cfg: DictConfig, overrides: list[str], folder: Path | None = None, group: str | None = None
+) -> dict[str, Any]:
+    if cfg.resume is not None:
+        cfg, overrides = resumed(cfg.resume, overrides)
+        folder = None
+    return execute(cfg, overrides, folder, group)
+
+
+def _prepare() -> None:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
+    os.environ.pop(SWEEP_VARIABLE, None)
+    register()
+    OmegaConf.register_new_resolver("magsim_help", _help, replace=True)
+    OmegaConf.register_new_resolver("magsim_sweep_folder", _sweep_folder, replace=True)
+
+
+def _sweep_folder(task: str, name: str, output: str | None) -> str:
+    """One folder for all jobs of a sweep, remembered in the environment so that launchers in other processes, and
+    jobs with another task or name, agree with the first call."""
+    if SWEEP_VARIABLE not in os.environ:
+        folder = Path(output).resolve() if output else outputs_root() / task / name / f"sweep-{stamp()}"
+        os.environ[SWEEP_VARIABLE] = str(folder)
+    return os.environ[SWEEP_VARIABLE]
+
+
+def _sweep_result() -> int:
+    """After a sweep: what failed, and the exit code."""
+    sweep = os.environ.get(SWEEP_VARIABLE)
+    if sweep is None:
+        return 0
+    folders = sorted(Path(sweep).glob("*/status.json"), key=lambda file: int(file.parent.name.split("-")[0]))
+    states = {file.parent.name: read_status(file.parent) for file in folders}
+    failed = {name: state for name, state in states.items() if state["status"] != "done"}
+    print(f"\n{len(states) - len(failed)} of {len(states)} jobs done, in {sweep}")
+    for name, state in failed.items():
+        print(f"  {name} failed: {state.get('reason', state['status'])}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _remove_empty_sweep() -> None:
+    """A sweep that was refused as a whole leaves no folder."""
+    sweep = Path(os.environ.get(SWEEP_VARIABLE, ""))
+    if sweep.name and [file.name for file in sweep.glob("*")] == ["multirun.yaml"]:
+        (sweep / "multirun.yaml").unlink()
+        sweep.rmdir()
+
+
+def _mark_failed(folder: Path, cfg: DictConfig, error: BaseException) -> None:
+    """A job that was refused before it could open its run still leaves a folder that says so."""
+    if (folder / "status.json").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
+    (folder / "overrides.yaml").write_text(
+        OmegaConf.to_yaml(HydraConfig.get().overrides.task), encoding="utf-8"
+    )
+    now = stamp()
+    run_id = folder.name.partition("-")[2]
+    status = {"status": "failed", "id": run_id, "task": str(OmegaConf.select(cfg, "task.name"))}
+    write_json(folder / "status.json", {**status, "started": now, "finished": now, "reason": reason(error)})
+
+
+def _report(error: Exception, given: Sequence[str]) -> int:
+    told = translate(error, [argument for argument in given if not argument.startswith("-")]) or error
+    _print_error(told, any(argument.lower() == "debug=true" for argument in given))
+    return 2 if isinstance(told, MagsimError) else 1
+
+
+def _print_error(error: BaseException, debug: bool, folder: Path | None = None) -> None:
+    if debug:
+        traceback.print_exception(error)
+    kind = "" if isinstance(error, MagsimError) else "The run failed: "
+    where = "" if debug or folder is None else f" ({folder.name})"
+    print(f"{kind}{reason(error)}{where}", file=sys.stderr)
+
+
+def _help() -> str:
+    """Text of ``python run.py --help``; Hydra puts the configuration at ``$CONFIG``."""
+    options = groups()
+    width = max(map(len, options))
+    table = "\n".join(f"  {group:<{width}}  {', '.join(names)}" for group, names in options.items())
+    return f"""From electrons to learned spin dynamics.
+
+usage: python run.py [group=option ...] [key=value ...] [-m] [--cfg job]
+
+  python run.py lattice=triangular model=bp           label, train, evaluate, simulate, report
+  python run.py task=train data.path=labels.npz       one task at a time
+  python run.py resume=outputs/train/default/...      continue a run
+  python run.py -m model=linear,bp seed=0,1           one run for each combination
+
+  -m, --multirun   sweep over comma separated values
+  --cfg job        print the composed configuration and stop
+  --hydra-help     flags of Hydra
+
+Groups and their options:
+{table}
+
+The configuration with these arguments (change anything with key=value):
+
+$CONFIG"""
