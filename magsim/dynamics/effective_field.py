@@ -92,7 +92,7 @@ class ExactField(EffectiveField):
 
 
 class LearnedField(EffectiveField):
-    """The field of a trained network.
+    """The field of a trained network, which is put into evaluation mode.
 
     Args:
         model: ``model(spins (B, N, 3)) -> (energy (B,), field (B, N, 3))``, bound to the lattice of the
