@@ -1,0 +1,1 @@
+"""Symmetry-aware inputs of the force fields."""

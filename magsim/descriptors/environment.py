@@ -1,0 +1,127 @@
+"""The neighbourhood of a site: which spins it holds, its bonds and chiralities, and how the site group permutes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from magsim.errors import ConfigError
+from magsim.lattice import Lattice, crystal_operations, site_symmetries
+
+
+@dataclass(frozen=True, eq=False)
+class Environment:
+    """Spins within a cutoff of a site of one crystal, the centre first.
+
+    Attributes:
+        points: ``(M, d)`` positions relative to the centre (sublattice 0), by distance.
+        group: ``(|G|, d, d)`` site point group.
+        bonds: ``(n_b, 2)`` pairs of points closer than the bond cutoff.
+        triangles: ``(n_c, 3)`` triples with three nearest bonds, for chiralities ``S_p . (S_q x S_r)``.
+    """
+
+    points: np.ndarray
+    group: np.ndarray
+    bonds: np.ndarray
+    triangles: np.ndarray
+
+    @cached_property
+    def permutations(self) -> np.ndarray:
+        """``(|G|, M)``: operation g carries point p to ``permutations[g, p]``."""
+        images = np.einsum("gij,pj->gpi", self.group, self.points)
+        return np.linalg.norm(images[:, :, None] - self.points[None, None], axis=-1).argmin(axis=-1)
+
+    def representation(self, tuples: np.ndarray, odd: bool) -> np.ndarray:
+        """``(|G|, m, m)`` signed permutation matrices of the group on tuples of points.
+
+        Args:
+            odd: an odd permutation of the tuple's members flips the sign (chiralities), else it does not (bonds).
+        """
+        index = {tuple(sorted(t)): k for k, t in enumerate(tuples.tolist())}
+        result = np.zeros((len(self.group), len(tuples), len(tuples)))
+        for g, permutation in enumerate(self.permutations):
+            for k, members in enumerate(tuples):
+                image = permutation[members]
+                target = index[tuple(sorted(image.tolist()))]
+                sign = _parity(image, tuples[target]) if odd else 1
+                result[g, target, k] = sign
+        return result
+
+    def orbits(self, tuples: np.ndarray) -> list[np.ndarray]:
+        """Indices of tuples that the group carries into each other, one array per orbit."""
+        linked = np.abs(self.representation(tuples, odd=False)).sum(axis=0) > 0
+        left, result = set(range(len(tuples))), []
+        while left:
+            members = np.flatnonzero(linked[min(left)])
+            result.append(members)
+            left -= set(members.tolist())
+        return result
+
+
+def _parity(image: np.ndarray, target: np.ndarray) -> int:
+    """+1 or -1: sign of the permutation that brings one ordered triple to another."""
+    order = [image.tolist().index(member) for member in target.tolist()]
+    inversions = sum(order[a] > order[b] for a, b in combinations(range(len(order)), 2))
+    return 1 - 2 * (inversions % 2)
+
+
+def make_environment(lattice: Lattice, cutoff: float, bond_cutoff: float, chirality_cutoff: float = 0.0) -> Environment:
+    """Environment of a crystal.
+
+    Args:
+        cutoff: radius of the neighbourhood.
+        bond_cutoff: largest distance of two of its spins that count as a bond.
+        chirality_cutoff: largest side of the triangles whose chirality is used (0: none).
+    """
+    offsets, _, displacement = lattice.offsets_within(cutoff, 0)
+    points = np.concatenate([np.zeros((1, lattice.dim)), displacement])
+    distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    near = distance < bond_cutoff + 1e-6
+    bonds = np.array([(p, q) for p, q in combinations(range(len(points)), 2) if near[p, q]], dtype=np.int64)
+    close = distance < chirality_cutoff + 1e-6
+    triangles = [
+        (p, q, r) for p, q, r in combinations(range(len(points)), 3) if close[p, q] and close[q, r] and close[p, r]
+    ]
+    group = np.array(site_symmetries(lattice, 0))
+    return Environment(points, group, bonds, np.array(triangles, dtype=np.int64).reshape(-1, 3))
+
+
+def neighbour_table(lattice: Lattice, environment: Environment) -> np.ndarray:
+    """``(N, M)`` sites of each site's environment, in equivalent order; N (a zero spin) beyond an open boundary.
+
+    The environments of other sublattices are images of that of sublattice 0 under an operation of the crystal.
+
+    Raises:
+        ConfigError: the crystal's sites are not all equivalent, or the cutoff exceeds half a periodic side.
+    """
+    _check_cutoff(lattice, environment)
+    carrier = {}
+    for op in crystal_operations(lattice):
+        carrier.setdefault(int(op.basis_map[0]), op.matrix)
+    table = np.full((lattice.n_sites, len(environment.points)), lattice.n_sites, dtype=np.int64)
+    inverse = np.linalg.inv(lattice.vectors)
+    for b in range(lattice.n_basis):
+        if b not in carrier:
+            raise ConfigError("lattice.name", lattice.name, "the descriptor needs all sites equivalent by symmetry.")
+        points = environment.points @ carrier[b].T + lattice.basis[b]
+        fractional = (points[:, None] - lattice.basis[None]) @ inverse
+        hit = np.abs(fractional - np.round(fractional)).max(axis=-1) < 1e-6
+        sublattice = hit.argmax(axis=1)
+        cell = np.round(fractional[np.arange(len(points)), sublattice]).astype(np.int64)
+        sites = lattice.site_index(lattice.cells[:, None] + cell[None], sublattice[None])
+        table[lattice.sublattice == b] = np.where(sites < 0, lattice.n_sites, sites)
+    return table
+
+
+def _check_cutoff(lattice: Lattice, environment: Environment) -> None:
+    cutoff = np.linalg.norm(environment.points, axis=1).max()
+    # distance between opposite faces of the periodic cell
+    faces = 2 * np.pi * np.array(lattice.shape) / np.linalg.norm(lattice.reciprocal, axis=1)
+    for axis, (face, periodic) in enumerate(zip(faces, lattice.periodic, strict=True)):
+        if periodic and cutoff > face / 2 + 1e-9:
+            raise ConfigError(
+                "descriptor.cutoff", round(float(cutoff), 4), f"at most half the periodic side, {face / 2:.4g} along axis {axis}."
+            )
