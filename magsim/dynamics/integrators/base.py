@@ -99,7 +99,8 @@ def suggest_timestep(
 
     because a spin that turns at a steady rate w is off by ``(w dt)^(p+1) / c`` after one step of a method of
     order p (c = 6 Heun, 12 SIB, 120 RK4). A bath also limits the rms angle of one kick,
-    ``sqrt(4 alpha T dt)``, to 0.2, which keeps thermal averages within about one per cent (their error is linear in dt).
+    ``sqrt(4 alpha T dt)``, to 0.2, which keeps thermal averages within about one per cent
+    (their error is linear in dt).
 
     Args:
         field_values: F ``(..., N, 3)`` at ``spins``; take random spins, where the torques are large: near
