@@ -59,6 +59,7 @@ class SpinDataset:
         config: the resolved configuration that made it.
         units: unit of each array.
         key: hash of what determines the content (of the file itself for ``.npz``).
+        method: of the labeler.
         content_hash: sha256 of the array contents, see :func:`content_hash`.
         complete: False only where an unfinished store was opened on purpose.
     """
@@ -79,6 +80,7 @@ class SpinDataset:
     config: dict[str, Any] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=lambda: dict(UNITS))
     key: str = ""
+    method: str = ""
     content_hash: str = ""
     complete: bool = True
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
-from magsim.errors import DataError, MagsimError
+from magsim.errors import DataError
 from magsim.learning.dataset import ARRAYS, FORMAT_VERSION, UNITS, SpinDataset, content_hash
 from magsim.learning.npz import open_npz
 from magsim.learning.validation import check_dataset
@@ -65,6 +64,10 @@ class DatasetWriter:
     def spins(self, start: int, stop: int) -> np.ndarray:
         """Stored spins ``(stop - start, N, 3)``, from which a killed trajectory continues."""
         return np.asarray(self._arrays["spins"][start:stop])
+
+    def note(self, **facts: Any) -> None:
+        """Attributes that are no content, e.g. ``method``."""
+        self._group.attrs.update(facts)
 
     def append(self, **arrays: Any) -> None:
         """Append B snapshots, all arrays of :data:`ARRAYS` by name, ``(B, ...)``; committed on return.
@@ -225,6 +228,7 @@ def open_dataset(path: str | Path, *, allow_incomplete: bool = False, verify: bo
         config=attributes.get("config", {}),
         units=attributes.get("units", dict(UNITS)),
         key=attributes["key"],
+        method=attributes.get("method", ""),
         content_hash=digest,
         complete=bool(attributes["complete"]),
     )
@@ -282,24 +286,3 @@ def _check_source(path: Path, source: np.ndarray, n_sources: int) -> None:
 
 def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".strip().splitlines()[0]
-
-
-@contextmanager
-def exclusive(path: str | Path) -> Iterator[None]:
-    """Hold the right to write a store; a second process waits here until the first is done or dead.
-
-    Two jobs of a sweep that need one dataset label it once. (Without fcntl, on Windows, nobody waits.)
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with (path.parent / f".{path.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:
-            raise MagsimError(f"{path}: the file system cannot lock this dataset: {error}.") from error
-        yield

@@ -36,9 +36,9 @@ class _LLGSampler(Sampler):
     """
 
     trajectories: int = 10
-    steps: int = 200
-    record_every: int = 8
-    dt: float | None = 1.0
+    steps: int = 100
+    record_every: int = 4
+    dt: float | None = 2.0
     alpha: float = 0.5
     integrator: str = "heun"
     sense: int = 1
@@ -66,7 +66,7 @@ class _LLGSampler(Sampler):
     @property
     def frames(self) -> int:
         """Snapshots per trajectory."""
-        raise NotImplementedError
+        return self.steps // self.record_every + 1
 
     @property
     def groups(self) -> tuple[tuple[float, int, int], ...]:
@@ -159,10 +159,6 @@ class QuenchSampler(_LLGSampler):
     name: ClassVar[str] = "quench"
 
     @property
-    def frames(self) -> int:
-        return self.steps // self.record_every + 1
-
-    @property
     def groups(self) -> tuple[tuple[float, int, int], ...]:
         return ((0.0, 0, 0),)
 
@@ -178,7 +174,7 @@ class ThermalSampler(_LLGSampler):
     """
 
     temperatures: tuple[float, ...] = (0.01, 0.03, 0.1)
-    burn_in: int = 80
+    burn_in: int = 60
 
     name: ClassVar[str] = "thermal"
 
@@ -193,13 +189,8 @@ class ThermalSampler(_LLGSampler):
             )
 
     @property
-    def frames(self) -> int:
-        return self.steps // self.record_every + (self.burn_in == 0)
-
-    @property
     def groups(self) -> tuple[tuple[float, int, int], ...]:
-        first = self.burn_in + self.record_every if self.burn_in else 0
-        return tuple((T, first, k * self.trajectories) for k, T in enumerate(self.temperatures))
+        return tuple((T, self.burn_in, k * self.trajectories) for k, T in enumerate(self.temperatures))
 
 
 class _Remembering:

@@ -1,0 +1,119 @@
+"""From configuration nodes to the objects they describe: the wiring that tasks share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from magsim.arrays import cuda_available
+from magsim.dynamics import ClassicalField, EffectiveField, ExactField
+from magsim.errors import ConfigError
+from magsim.hamiltonian.classical import ClassicalHamiltonian
+from magsim.hamiltonian.electronic import Electrons, ProjectedDoubleExchange, SDHamiltonian
+from magsim.labelers import EDLabeler, Labeler
+from magsim.lattice import Lattice, make_lattice
+from magsim.samplers import SAMPLERS, MixedSampler, QuenchSampler, RandomSampler, Sampler
+
+
+def plain(node: Any) -> dict[str, Any]:
+    """A configuration node as a dictionary of JSON types, interpolations resolved."""
+    container = OmegaConf.to_container(node, resolve=True)
+    if not isinstance(container, dict):
+        raise TypeError(f"expected a configuration node, got {type(container).__name__}")
+    return {str(key): value for key, value in container.items()}
+
+
+def build_lattice(cfg: DictConfig) -> Lattice:
+    """The lattice of ``cfg.lattice``.
+
+    Raises:
+        ConfigError: see :func:`magsim.lattice.make_lattice`.
+    """
+    return make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
+
+
+def build_hamiltonian(cfg: DictConfig, lattice: Lattice | None = None) -> Electrons:
+    """The electronic Hamiltonian of ``cfg.hamiltonian`` on ``lattice`` (default: that of the configuration).
+
+    Raises:
+        ConfigError: unknown name or parameters out of range.
+    """
+    node = plain(cfg.hamiltonian)
+    kinds: dict[str, type[Electrons]] = {
+        "sd": SDHamiltonian,
+        "double_exchange": SDHamiltonian,
+        "double_exchange_projected": ProjectedDoubleExchange,
+    }
+    name = node.pop("name")
+    if name not in kinds:
+        raise ConfigError("hamiltonian.name", name, f"known Hamiltonians are {', '.join(kinds)}.")
+    hopping = tuple(float(t) for t in node.pop("t"))
+    return kinds[name](lattice=lattice or build_lattice(cfg), hopping=hopping, **node)
+
+
+def labeler_device(cfg: DictConfig) -> str:
+    """``cpu`` or ``cuda``; ``compute.device=auto`` takes the GPU where cupy sees one."""
+    device = str(cfg.compute.device)
+    return ("cuda" if cuda_available() else "cpu") if device == "auto" else device
+
+
+def build_labeler(cfg: DictConfig, lattice: Lattice | None = None) -> Labeler:
+    """The labeler of ``cfg.labeler`` for the Hamiltonian of the configuration.
+
+    Raises:
+        ConfigError: unknown name, or ``compute=cuda`` without cupy or GPU.
+    """
+    if cfg.labeler.name != "ed":
+        raise ConfigError("labeler.name", cfg.labeler.name, "known labelers are ed.")
+    return EDLabeler(
+        build_hamiltonian(cfg, lattice), device=labeler_device(cfg), batch_size=cfg.labeler.get("batch_size")
+    )
+
+
+def build_classical(cfg: DictConfig, lattice: Lattice | None = None) -> ClassicalField | None:
+    """The field of the classical terms; None where all of them are zero.
+
+    Raises:
+        ConfigError: see :class:`magsim.hamiltonian.classical.ClassicalHamiltonian`.
+    """
+    node = plain(cfg.classical)
+    node.pop("name", None)
+    if not any((any(node["heisenberg"]), node["dm"], node["easy_axis"], any(node["zeeman"]))):
+        return None
+    return ClassicalField(ClassicalHamiltonian(lattice or build_lattice(cfg), **node))
+
+
+def build_sampler(cfg: DictConfig) -> Sampler:
+    """The sampler of ``cfg.sampler``.
+
+    Raises:
+        ConfigError: unknown name or values out of range.
+        DataError: a file sampler whose file cannot be used.
+    """
+    node = plain(cfg.sampler)
+    name = node.pop("name")
+    if name not in SAMPLERS:
+        raise ConfigError("sampler.name", name, f"known samplers are {', '.join(SAMPLERS)}.")
+    if name == "mixed":
+        parts = {part: {k: v for k, v in node[part].items() if k != "name"} for part in ("random", "quench")}
+        return MixedSampler(RandomSampler(**parts["random"]), QuenchSampler(**parts["quench"]))
+    if name == "file":
+        node["path"] = node["path"] or ""
+    return SAMPLERS[name](**node)
+
+
+def effective_field(cfg: DictConfig, shape: tuple[int, ...] | None = None) -> EffectiveField:
+    """The exact effective field that a configuration describes: electrons plus classical terms.
+
+    Args:
+        cfg: as :func:`magsim.config.compose` returns it.
+        shape: another lattice size than ``lattice.shape``.
+
+    Returns:
+        ``energy, field = f(spins)`` for ``spins`` ``(..., N, 3)``, arrays or tensors.
+    """
+    lattice = build_lattice(cfg) if shape is None else build_lattice(cfg).with_shape(shape)
+    exact = ExactField(build_labeler(cfg, lattice))
+    classical = build_classical(cfg, lattice)
+    return exact if classical is None else exact + classical

@@ -1,0 +1,42 @@
+"""Cut the snapshots in tests/data out of the repacked published files.
+
+usage: python scripts/make_test_data.py FOLDER
+
+FOLDER holds ``kondo_square_30x30.npz`` and ``double_exchange_30x30.npz``; where they come from, and their licences, is
+written in tests/data/README.md. Everything is stored as float32: rounding the spins changes the fields by 1e-7, well below
+their published error.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+OUT = Path(__file__).resolve().parents[1] / "tests" / "data"
+
+
+def main(folder: Path) -> None:
+    kondo = np.load(folder / "kondo_square_30x30.npz")
+    np.savez_compressed(
+        OUT / "kondo_square_30x30.npz",
+        spins=kondo["spins"][:1],
+        field=kondo["field"][:1],
+        energy=kondo["energy"][:1],
+        shape=kondo["shape"],
+    )
+    exchange = np.load(folder / "double_exchange_30x30.npz")
+    last = np.flatnonzero(exchange["step"] == exchange["step"].max())
+    np.savez_compressed(
+        OUT / "double_exchange_30x30.npz",
+        spins=exchange["spins"][last].astype(np.float32),
+        field=exchange["field"][last].astype(np.float32),
+        density=exchange["density"][last].astype(np.float32),
+        step=exchange["step"][last],
+        shape=exchange["shape"],
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
