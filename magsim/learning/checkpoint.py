@@ -1,0 +1,112 @@
+"""Trained models on disk: weights, statistics and what is needed to build the model again; no pickled classes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from magsim.descriptors.bispectrum import BispectrumDescriptor, BispectrumOptions
+from magsim.errors import ConfigError, DataError
+from magsim.lattice import Lattice, make_lattice
+from magsim.models import BehlerParrinello, EnergyModel, LinearModel
+
+FORMAT_VERSION = 1
+
+
+def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[str, Any]) -> EnergyModel:
+    """An untrained model.
+
+    Args:
+        lattice: its crystal and size.
+        descriptor: ``name`` and the fields of :class:`BispectrumOptions`.
+        model: ``name`` (``bp`` or ``linear``) and its own options.
+
+    Raises:
+        ConfigError: an unknown name, or a cutoff that the lattice is too small for.
+    """
+    options = dict(descriptor)
+    if options.pop("name") != "bispectrum":
+        raise ConfigError("descriptor.name", descriptor["name"], "known descriptors are bispectrum.")
+    invariants = BispectrumDescriptor(lattice, BispectrumOptions(**options))
+    if model["name"] == "bp":
+        return BehlerParrinello(invariants, model["hidden"], model["activation"])
+    if model["name"] == "linear":
+        return LinearModel(invariants)
+    raise ConfigError("model.name", model["name"], "known models are bp, linear.")
+
+
+def model_facts(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """What a checkpoint stores beside the weights (plain types only)."""
+    kind = {"name": lattice.name, "shape": list(lattice.shape), "boundary": list(lattice.boundary)}
+    return {"format_version": FORMAT_VERSION, "lattice": kind, "descriptor": dict(descriptor), "model": dict(model), **more}
+
+
+def weights_hash(model: EnergyModel) -> str:
+    """sha256 of the weights and statistics."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def find_checkpoint(source: str | Path) -> Path:
+    """The checkpoint that a path means: a file, or ``checkpoints/best.ckpt`` (else ``last.ckpt``) of a run folder.
+
+    Raises:
+        ConfigError: nothing there.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path
+    for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "best.ckpt", "last.ckpt"):
+        if (path / name).is_file():
+            return path / name
+    what = "has no checkpoints/best.ckpt" if path.is_dir() else "does not exist"
+    raise ConfigError("checkpoint", str(source), f"{what}; give a run folder of task=train or a .ckpt file.")
+
+
+def load_checkpoint(source: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Weights and facts of a checkpoint file or run folder.
+
+    Raises:
+        ConfigError: no such file.
+        DataError: not a checkpoint of this program, or corrupt.
+    """
+    path = find_checkpoint(source)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch errors: each means the same to the user
+        raise DataError(path, f"not a readable checkpoint ({type(error).__name__}).") from error
+    if not isinstance(content, dict) or "magsim" not in content or "state_dict" not in content:
+        raise DataError(path, "not a magsim checkpoint: it lacks the entry 'magsim' or 'state_dict'.")
+    facts = content["magsim"]
+    if facts.get("format_version") != FORMAT_VERSION:
+        raise DataError(path, f"format_version is {facts.get('format_version')}, this program reads {FORMAT_VERSION}.")
+    weights = {k.removeprefix("model."): v for k, v in content["state_dict"].items() if k.startswith("model.")}
+    return weights, facts
+
+
+def load_model(source: str | Path, lattice: Lattice | None = None, dtype: torch.dtype | None = None) -> EnergyModel:
+    """A trained model, bound to a lattice (default: the one it was trained on), in evaluation mode.
+
+    Raises:
+        ConfigError: no checkpoint there, or trained on another kind of lattice.
+        DataError: a corrupt checkpoint.
+    """
+    weights, facts = load_checkpoint(source)
+    trained = make_lattice(**facts["lattice"])
+    if lattice is not None and lattice.name != trained.name:
+        raise ConfigError("checkpoint", str(source), f"trained on lattice {trained.name}; lattice.name={lattice.name} does not fit.")
+    model = build_model(lattice or trained, facts["descriptor"], facts["model"])
+    precision = weights["mean"].dtype
+    model = model.to(precision)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(find_checkpoint(source), "its weights do not fit the model it describes.") from error
+    return model.to(dtype or precision).eval()

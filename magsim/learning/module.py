@@ -1,0 +1,146 @@
+"""Lightning modules: gradient descent on the torque, and the closed form of the linear model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from magsim.learning.data import Batch
+from magsim.learning.losses import field_loss
+from magsim.models import EnergyModel, LinearModel
+from magsim.models.linear import tangent_frame
+from magsim.spins import transverse
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How weights are optimised.
+
+    Attributes:
+        lr: peak learning rate of AdamW.
+        weight_decay: of AdamW.
+        schedule: ``cosine`` (to zero at ``total_steps``) or ``constant``.
+        warmup: steps of linear warm-up.
+        total_steps: length of the schedule.
+        gamma: weight of the torque in the loss.
+    """
+
+    lr: float = 2e-3
+    weight_decay: float = 0.1
+    schedule: str = "cosine"
+    warmup: int = 20
+    total_steps: int = 1000
+    gamma: float = 1.0
+
+    def factor(self, step: int) -> float:
+        """Learning rate over ``lr`` at a step."""
+        warm = min(1.0, (step + 1) / max(self.warmup, 1))
+        if self.schedule == "constant":
+            return warm
+        return warm * 0.5 * (1 + math.cos(math.pi * min(step / max(self.total_steps, 1), 1.0)))
+
+
+class ForceFieldModule(pl.LightningModule):
+    """Trains an :class:`~magsim.models.EnergyModel` on exact fields.
+
+    Logged: ``train/loss``, ``val/loss``, ``val/torque_error`` (transverse rmse over rms, the mean over sources: the monitor)
+    and the same per source, ``val/torque_error/<source>``.
+
+    Args:
+        model: what to train, with its statistics set.
+        optimisation: how.
+        sources: names that ``batch["source"]`` indexes.
+        facts: stored in the checkpoint: what is needed to build the model again, and where its data came from.
+    """
+
+    def __init__(
+        self,
+        model: EnergyModel,
+        optimisation: Optimisation,
+        sources: tuple[str, ...],
+        facts: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.model, self.optimisation, self.sources = model, optimisation, sources
+        self.facts = dict(facts)
+        self._squares: dict[str, Tensor] = {}
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        _, field = self.model(batch["spins"])
+        loss = field_loss(field, batch["field"], batch["spins"], batch["weight"], self.optimisation.gamma)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["spins"]))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self._squares = {}
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        _, field = self.model(batch["spins"])
+        loss = field_loss(field, batch["field"], batch["spins"], batch["weight"], self.optimisation.gamma)
+        self.log("val/loss", loss, batch_size=len(batch["spins"]))
+        target = transverse(batch["field"], batch["spins"])
+        pairs = torch.stack([(field - target).pow(2).mean(dim=(1, 2)), target.pow(2).mean(dim=(1, 2))], dim=-1)
+        for code, name in enumerate(self.sources):
+            chosen = pairs[batch["source"] == code].sum(0)
+            self._squares[name] = self._squares.get(name, torch.zeros_like(chosen)) + chosen
+
+    def on_validation_epoch_end(self) -> None:
+        errors = {name: (s[0] / s[1]).sqrt() for name, s in self._squares.items() if s[1] > 0}
+        for name, error in errors.items():
+            self.log(f"val/torque_error/{name}", error)
+        self.log("val/torque_error", torch.stack(list(errors.values())).mean())
+
+    def configure_optimizers(self) -> Any:
+        o = self.optimisation
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=o.lr, weight_decay=o.weight_decay)
+        # looked up at every step, so that a schedule that was shortened takes effect
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.optimisation.factor(step))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["magsim"] = {**self.facts, "total_steps": self.optimisation.total_steps}
+
+
+class ClosedFormModule(ForceFieldModule):
+    """Ridge regression of the torque for :class:`~magsim.models.LinearModel`: one pass over the data, then one solve,
+
+        w = (A^T W A + ridge tr(A^T W A)/K)^-1 A^T W F ,   A = transverse field per unit weight, W = snapshot weights.
+
+    Args:
+        ridge: regularisation relative to the mean eigenvalue of the normal matrix.
+    """
+
+    def __init__(
+        self, model: LinearModel, ridge: float, sources: tuple[str, ...], facts: Mapping[str, Any]
+    ) -> None:
+        super().__init__(model, Optimisation(), sources, facts)
+        self.automatic_optimization = False
+        self.ridge = ridge
+        k = model.n_features
+        # normal equations in float64: their condition number is the square of the design's
+        self._normal = torch.zeros(k, k, dtype=torch.float64)
+        self._target = torch.zeros(k, dtype=torch.float64)
+
+    def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
+        spins = batch["spins"]
+        design = self.model.design(spins)  # type: ignore[operator]
+        target = torch.einsum("bnac,bnc->bna", tangent_frame(spins), batch["field"])
+        root = batch["weight"].sqrt()[:, None, None]
+        rows = (design * root[..., None]).flatten(0, 2).double()
+        self._normal += (rows.T @ rows).cpu()
+        self._target += (rows.T @ (target * root).flatten().double()).cpu()
+
+    def on_train_epoch_end(self) -> None:
+        k = len(self._target)
+        matrix = self._normal + self.ridge * self._normal.diagonal().mean() * torch.eye(k, dtype=torch.float64)
+        weight = torch.linalg.solve(matrix, self._target)
+        self.model.weight.data.copy_(weight)  # type: ignore[union-attr, operator]
+
+    def configure_optimizers(self) -> None:
+        return None

@@ -1,0 +1,58 @@
+"""Linear model: the energy is a weighted sum of invariants, the weights a closed-form ridge regression of the torque."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from magsim.descriptors.bispectrum import BispectrumDescriptor
+from magsim.models.base import EnergyModel
+
+
+class LinearModel(EnergyModel):
+    """``E = sum_i w . q_i``; the field is linear in w, so that least squares on the transverse field has a closed form.
+
+    Args:
+        descriptor: invariants q of a site.
+    """
+
+    def __init__(self, descriptor: BispectrumDescriptor) -> None:
+        super().__init__(descriptor)
+        self.weight = nn.Parameter(torch.zeros(self.n_features), requires_grad=False)
+
+    def site_energies(self, invariants: Tensor) -> Tensor:
+        return invariants @ self.weight
+
+    @torch.no_grad()
+    def design(self, spins: Tensor) -> Tensor:
+        """``(B, N, 2, K)``: field per unit of each weight along two directions transverse to each spin.
+
+        Forward-mode derivatives of the local invariants along every component of every spin of the environment; site i
+        then collects those of all sites that see it.
+        """
+        environments = self.descriptor.gather(spins)
+        table = self.descriptor.table
+        batch, n, m, _ = environments.shape
+        gradient = spins.new_zeros(batch, n + 1, 3, self.n_features)  # the last row takes what lies beyond open boundaries
+
+        def invariants(values: Tensor) -> Tensor:
+            return self.descriptor.invariants(self.descriptor.coefficients(values))
+
+        for p in range(m):
+            for k in range(3):
+                tangent = torch.zeros_like(environments)
+                tangent[:, :, p, k] = 1.0
+                _, derivative = torch.func.jvp(invariants, (environments,), (tangent,))
+                gradient[:, :, k].index_add_(1, table[:, p], derivative)
+        field = -self.energy_scale * gradient[:, :n] / self.scale
+        return torch.einsum("bnac,bnck->bnak", tangent_frame(spins), field)
+
+
+def tangent_frame(spins: Tensor) -> Tensor:
+    """Two orthonormal directions ``(..., 2, 3)`` perpendicular to unit spins ``(..., 3)``."""
+    helper = torch.zeros_like(spins)
+    # the axis that the spin is least aligned with
+    helper.scatter_(-1, spins.abs().argmin(-1, keepdim=True), 1.0)
+    first = torch.linalg.cross(spins, helper)
+    first = first / first.norm(dim=-1, keepdim=True)
+    return torch.stack([first, torch.linalg.cross(spins, first)], dim=-2)
