@@ -35,17 +35,20 @@ def bars(
     Returns:
         ``path``.
     """
+    from matplotlib.patheffects import withStroke
+
     rows, series = len(groups), len(values)
     thick = 0.8 / max(series, 1)
     height = 0.9 + rows * max(0.32, 0.2 * series) + (0.25 if series > 1 else 0)
+    halo = [withStroke(linewidth=2.5, foreground="white")]
     with style.panels(path, 1, 1, 5.6, height) as (figure, axes):
         panel = axes[0, 0]
         for index, (name, row) in enumerate(values.items()):
             y = np.arange(rows) + (index - (series - 1) / 2) * thick
             lengths = np.asarray(row, dtype=float)
             drawn = panel.barh(y, lengths, height=0.9 * thick, color=style.colour(index), label=name)
-            texts = [number(v) if np.isfinite(v) else "" for v in lengths]
-            panel.bar_label(drawn, labels=texts, padding=3, fontsize=7.5)
+            texts = [number(v, 3) if np.isfinite(v) else "" for v in lengths]
+            panel.bar_label(drawn, labels=texts, padding=3, fontsize=7.5, path_effects=halo)
         panel.set(yticks=np.arange(rows), yticklabels=list(groups), xlabel=label, title=title)
         panel.set_xscale("log" if log else "linear")
         panel.invert_yaxis()
@@ -53,7 +56,7 @@ def bars(
         panel.grid(axis="y", visible=False)
         panel.tick_params(axis="y", length=0)
         if limit is not None:
-            panel.axvline(limit, color=style.GREY, linewidth=1.0, linestyle=(0, (4, 2)))
+            panel.axvline(limit, color=style.GREY, linewidth=1.0, linestyle=(0, (4, 2)), zorder=2.5)
         if series > 1:
             figure.legend(loc="outside upper center", ncols=min(series, 4))
     return Path(path)

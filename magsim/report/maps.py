@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from magsim.lattice import Lattice
 from magsim.observables import TETRAHEDRAL_CHIRALITY
 from magsim.report import style
 from magsim.report.geometry import Window, brillouin_zone, images, planar, window
+from magsim.report.numbers import number
 
 MAX_POLYGONS = 60_000
 PIXELS = 1200
@@ -45,9 +47,11 @@ def chirality_map(
     with _map_panels(path, view, len(frames)) as (figure, axes):
         for panel, values, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
             artist = _triangles(panel, lattice, corners, values, view)
-            artist.set(cmap=style.DIVERGING, clim=(-limit, limit))
+            artist.set(cmap=style.diverging(), clim=(-limit, limit))
             _frame(panel, view, title)
         bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02, extend="both")
+        ticks = limit * np.linspace(-1, 1, 5)
+        bar.set_ticks(ticks, labels=[number(v, 3) for v in ticks])
         bar.set_label(r"scalar chirality $\chi = \mathbf{S}_i\cdot(\mathbf{S}_j\times\mathbf{S}_k)$")
         bar.outline.set_linewidth(0.6)
     return Path(path)
@@ -58,7 +62,7 @@ def _triangles(axes: Any, lattice: Lattice, corners: np.ndarray, values: np.ndar
         from matplotlib.collections import PolyCollection
 
         polygons, origin = images(lattice, corners, view)
-        artist = PolyCollection(list(polygons), array=values[origin], edgecolors="face", linewidths=0.15)
+        artist = PolyCollection(list(polygons), array=values[origin], edgecolors="face", linewidths=0.4)
         artist.set_rasterized(True)
         return axes.add_collection(artist)
     # triangles smaller than a pixel: colour by the nearest centre, which is the triangle itself where
@@ -99,7 +103,8 @@ def spin_map(path: str | Path, lattice: Lattice, spins: Any, titles: Sequence[st
     view = window(lattice)
     index, distance, extent = _nearest(lattice, lattice.positions, view)
     sites, origin = images(lattice, lattice.positions[:, None, :], view)
-    with _map_panels(path, view, len(frames), legend=True) as (figure, axes):
+    with _map_panels(path, view, len(frames), legend=True) as (_, columns):
+        *axes, legend = columns
         for panel, frame, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
             image = np.where((distance < 1.2)[..., None], direction_colours(frame)[index], 1.0)
             panel.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
@@ -116,10 +121,20 @@ def spin_map(path: str | Path, lattice: Lattice, spins: Any, titles: Sequence[st
                     "units": "xy",
                 }
                 panel.quiver(
-                    x, y, u, v, ink, cmap="gray", clim=(0, 1), headwidth=3.2, headlength=3.6, **arrows
+                    x,
+                    y,
+                    u,
+                    v,
+                    ink,
+                    cmap="gray",
+                    clim=(0, 1),
+                    headwidth=4,
+                    headlength=4,
+                    headaxislength=3.6,
+                    **arrows,
                 )
             _frame(panel, view, title)
-        _direction_legend(figure, axes[-1])
+        _direction_legend(legend)
     return Path(path)
 
 
@@ -135,9 +150,8 @@ def direction_colours(spins: np.ndarray) -> np.ndarray:
     return hsv_to_rgb(np.stack([hue, np.clip(saturation, 0, 1), np.clip(value, 0, 1)], axis=-1))
 
 
-def _direction_legend(figure: Any, beside: Any) -> None:
+def _direction_legend(axes: Any) -> None:
     """The sphere of directions unrolled on a disc: +z in the middle, -z on the rim."""
-    axes = beside.inset_axes([1.06, 0.5 - 0.17, 0.34, 0.34])
     line = np.linspace(-1, 1, 201)
     x, y = np.meshgrid(line, line)
     radius = np.hypot(x, y)
@@ -185,7 +199,7 @@ def structure_factor_map(path: str | Path, lattice: Lattice, q: Any, intensity: 
     _, nearest = cKDTree(q).query(pixels)
     top = max(float(intensity.max()), 1e-12)
     bottom = max(float(np.quantile(intensity, 0.02)), 1e-5 * top)
-    with style.panels(path, 1, 1, 4.6, 3.9) as (figure, axes):
+    with style.panels(path, 1, 1, 4.6, 0.5 + 3.35 * view.height / view.width) as (figure, axes):
         panel = axes[0, 0]
         shown = np.maximum(intensity, bottom)
         artist = panel.imshow(
@@ -206,7 +220,7 @@ def structure_factor_map(path: str | Path, lattice: Lattice, q: Any, intensity: 
             )
         panel.set(xlabel=r"$q_x$ $(1/a)$", ylabel=r"$q_y$ $(1/a)$", title=title, aspect="equal")
         panel.grid(False)
-        figure.colorbar(artist, ax=panel, label=label, shrink=0.9, pad=0.02).outline.set_linewidth(0.6)
+        figure.colorbar(artist, ax=panel, label=label, pad=0.02).outline.set_linewidth(0.6)
     return Path(path)
 
 
@@ -231,26 +245,28 @@ def _spectrum_line(path: str | Path, q: np.ndarray, intensity: np.ndarray, label
     return Path(path)
 
 
-def _map_panels(path: str | Path, view: Window, n: int, legend: bool = False) -> Any:
-    from contextlib import contextmanager
-
-    size = 3.7 if n == 1 else 2.9
-    scale = size / max(view.width, view.height)
-
-    @contextmanager
-    def open_panels() -> Any:
-        width = n * (view.width * scale + 0.45) + (1.3 if legend else 0.9)
-        with style.panels(path, 1, n, width, view.height * scale + 0.75, sharey=True) as (figure, axes):
-            yield figure, axes[0]
-
-    return open_panels()
+@contextmanager
+def _map_panels(path: str | Path, view: Window, n: int, legend: bool = False) -> Iterator[Any]:
+    """``n`` panels of the shape of the window, and a narrow one for a legend or room for a colour bar."""
+    scale = (3.7 if n == 1 else 2.9) / max(view.width, view.height)
+    map_width, height = view.width * scale, view.height * scale + 0.75
+    width = n * (map_width + 0.3) + (1.35 if legend else 1.1)
+    options: dict[str, Any] = {"width_ratios": [map_width] * n + [0.95]} if legend else {}
+    with style.panels(path, 1, n + legend, width, height, **options) as (figure, axes):
+        yield figure, axes[0]
 
 
 def _frame(axes: Any, view: Window, title: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.set(xlim=(view.left, view.right), ylim=(view.bottom, view.top), aspect="equal", title=title)
     axes.set_xlabel(r"$x$ $(a)$")
     if axes.get_subplotspec().is_first_col():
         axes.set_ylabel(r"$y$ $(a)$")
+    else:
+        axes.tick_params(labelleft=False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     axes.grid(False)
     for spine in axes.spines.values():
         spine.set_visible(True)

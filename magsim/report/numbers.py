@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 
-def number(value: Any) -> str:
-    """A cell of a table: four significant digits, thousands apart, a dash for nothing.
+def number(value: Any, digits: int = 4) -> str:
+    """A cell of a table: significant digits, thousands apart, a dash for nothing.
 
     Strings pass; whole numbers keep all digits; lists become comma-separated.
     """
@@ -19,22 +19,22 @@ def number(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return f"{int(value):,}".replace(",", " ")
     if isinstance(value, float | np.floating):
-        return _real(float(value))
+        return _real(float(value), digits)
     if isinstance(value, list | tuple):
-        return ", ".join(number(item) for item in value)
+        return ", ".join(number(item, digits) for item in value)
     return str(value)
 
 
-def _real(value: float) -> str:
+def _real(value: float, digits: int) -> str:
     if not np.isfinite(value):
         return {"inf": "∞", "-inf": "−∞"}.get(str(value), "–")
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e5:
-        digits = max(0, 3 - int(np.floor(np.log10(abs(value)))))
-        text = f"{value:,.{digits}f}".replace(",", " ")
+        places = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
+        text = f"{value:,.{places}f}".replace(",", " ")
     else:
-        mantissa, exponent = f"{value:.3e}".split("e")
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         power = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
         text = f"{mantissa}·10{power}"
     return text.replace("-", "−")

@@ -40,14 +40,9 @@ def quench_curves(
     with style.panels(path, 1, n, 3.3 * n, 2.8) as (_, axes):
         for column, name in enumerate(observables):
             panel = axes[0, column]
+            ends = [float(np.mean(np.asarray(run[name])[-1])) for run in runs.values() if name in run]
             for label, value in _references(name, references).items():
-                panel.axhline(value, color=style.GREY, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-                place = {
-                    "xy": (1, value),
-                    "xycoords": ("axes fraction", "data"),
-                    "textcoords": "offset points",
-                }
-                panel.annotate(label, xytext=(-2, 2.5), ha="right", color=style.GREY, fontsize=7.5, **place)
+                _reference_line(panel, label, value, below=bool(ends) and float(np.mean(ends)) > value)
             for index, (label, run) in enumerate(runs.items()):
                 if name not in run:
                     continue
@@ -65,6 +60,22 @@ def quench_curves(
                 style.panel_letter(panel, column)
         axes[0, 0].legend(loc="best")
     return Path(path)
+
+
+def _reference_line(axes: Any, label: str, value: float, below: bool) -> None:
+    """A dashed line with its name at the right end, on the side where no curve ends."""
+    axes.axhline(value, color=style.GREY, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+    axes.annotate(
+        label,
+        (1, value),
+        xytext=(-2, -2.5 if below else 2.5),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        va="top" if below else "bottom",
+        color=style.GREY,
+        fontsize=7.5,
+    )
 
 
 def _references(name: str, references: bool | Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -96,28 +107,26 @@ def domain_growth(
     guides = {r"$\propto t^{1/2}$": 0.5, r"$\propto t$": 1.0} if guides is None else guides
     with style.panels(path, 1, 1, 4.2, 3.2) as (_, axes):
         panel = axes[0, 0]
-        end = anchor = 0.0
-        start = np.inf
+        curves = []
         for index, (label, (time, size)) in enumerate(runs.items()):
             time = np.asarray(time, dtype=float)
             size = np.asarray(size, dtype=float).reshape(len(time), -1)
-            late = time > 0
-            time, size = time[late], size[late]
+            time, size = time[time > 0], size[time > 0]
+            mean = size.mean(axis=1)
             if fit is not None:
-                label = f"{label} ($t^{{{growth_exponent(time, size.mean(1), fit):.2f}}}$)"
+                label = f"{label}, $t^{{{growth_exponent(time, mean, fit):.2f}}}$"
             style.band(panel, time, size, label, index)
-            start, end = min(start, time[0]), max(end, time[-1])
-            anchor = max(anchor, float(size[-1].mean()))
-        panel.set(xscale="log", yscale="log", xlabel=r"time $(\hbar/t)$", ylabel=r"domain size $L$ $(a)$")
-        low, high = panel.get_ylim()
-        begin = max(start, end / 12)
+            curves.append((time, mean))
+        end = max((float(time[-1]) for time, _ in curves), default=1.0)
+        # guides start above the curves a third of the way to the end, out of their way
+        t = np.array([end / 3, end])
+        anchor = 1.2 * max((float(np.interp(t[0], time, mean)) for time, mean in curves), default=1.0)
         for index, (label, exponent) in enumerate(guides.items()):
-            t = np.array([begin, end])
-            line = 1.25 * anchor * (t / end) ** exponent
-            panel.plot(t, line, color=style.GREY, linewidth=1.0, linestyle=LINES[1 + index % 3], label=label)
-        panel.set_ylim(low, max(high, 1.5 * anchor))
+            look = {"color": style.GREY, "linewidth": 1.0, "linestyle": LINES[1 + index % 3]}
+            panel.plot(t, anchor * (t / t[0]) ** exponent, label=label, **look)
+        panel.set(xscale="log", yscale="log", xlabel=r"time $(\hbar/t)$", ylabel=r"domain size $L$ $(a)$")
         panel.legend(loc="upper left")
-        _few_log_ticks(panel)
+        style.log_ticks(panel.yaxis, *panel.get_ylim())
     return Path(path)
 
 
@@ -128,16 +137,6 @@ def growth_exponent(time: Any, size: Any, fit: tuple[float, float]) -> float:
     if inside.sum() < 2:
         return float("nan")
     return float(np.polyfit(np.log(time[inside]), np.log(size[inside]), 1)[0])
-
-
-def _few_log_ticks(axes: Any) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    low, high = axes.get_ylim()
-    if high / low < 200:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def overlay(
@@ -171,6 +170,12 @@ def overlay(
             cycle = LINES[(index // len(style.PALETTE)) % len(LINES)]
             style.band(panel, np.asarray(x, dtype=float), y, label, index, linestyle=cycle, **look)
         panel.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale, title=title)
+        for scale, axis, limits in (
+            (xscale, panel.xaxis, panel.get_xlim()),
+            (yscale, panel.yaxis, panel.get_ylim()),
+        ):
+            if scale == "log":
+                style.log_ticks(axis, *limits)
         if curves:
             panel.legend(**({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}))
     return Path(path)

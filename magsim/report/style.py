@@ -13,7 +13,6 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4
 """Okabe and Ito's colours (https://jfly.uni-koeln.de/color), strongest contrasts first."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
-DIVERGING = "RdBu_r"
 SEQUENTIAL = "viridis"
 INTENSITY = "magma"
 GREY = "0.45"
@@ -51,6 +50,27 @@ STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
 }
+
+
+def diverging() -> Any:
+    """Blue, white, red without the nearly black ends, for signed quantities."""
+    import matplotlib as mpl
+    from matplotlib.colors import LinearSegmentedColormap
+
+    inner = mpl.colormaps["RdBu_r"](np.linspace(0.06, 0.94, 255))
+    return LinearSegmentedColormap.from_list("signed", inner)
+
+
+def log_ticks(axis: Any, low: float, high: float) -> None:
+    """Plain numbers on a log axis that spans less than about two decades, powers of ten beyond."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_minor_formatter(NullFormatter())
+    if high / low > 200 or low < 1e-3 or high > 1e5:
+        return
+    subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if high / low < 6 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def colour(index: int) -> str:

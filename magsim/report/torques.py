@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from magsim.report import style
+from magsim.report.numbers import number
 
 
 def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]], unit: str = "t") -> Path:
@@ -36,9 +37,9 @@ def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]], unit
             limit = 1.05 * max(float(np.quantile(np.abs(np.concatenate([x, y])), 0.9998)), 1e-12)
             panel.plot([-limit, limit], [-limit, limit], color="black", linewidth=0.8, zorder=3, alpha=0.7)
             extent = (-limit, limit, -limit, limit)
-            artists.append(panel.hexbin(x, y, gridsize=70, extent=extent, mincnt=1, linewidths=0.1))
-            rmse, rms = np.sqrt(np.mean((y - x) ** 2)), np.sqrt(np.mean(x**2))
-            text = f"rmse {rmse:.3g} {unit}\nrms {rms:.3g} {unit}\nrmse / rms {rmse / max(rms, 1e-300):.3f}"
+            artists.append(panel.hexbin(x, y, gridsize=90, extent=extent, mincnt=1, linewidths=0.1))
+            rmse, rms, relative = torque_errors(x, y)
+            text = f"rmse {rmse:.3g} ${unit}$\nrms {rms:.3g} ${unit}$\nrmse / rms {relative:.3f}"
             panel.text(0.04, 0.96, text, transform=panel.transAxes, va="top", fontsize=8)
             panel.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=name)
             panel.set_xlabel(rf"exact $F_\perp$ $({unit})$")
@@ -51,6 +52,14 @@ def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]], unit
             artist.set_norm(LogNorm(1, max(top, 2)))
         figure.colorbar(artists[0], ax=list(axes[0]), label="components per bin", shrink=0.85, pad=0.02)
     return Path(path)
+
+
+def torque_errors(exact: Any, predicted: Any) -> tuple[float, float, float]:
+    """rmse and rms per component of transverse fields ``(..., 3)``, and their ratio (NaN without torque)."""
+    exact, predicted = np.asarray(exact, dtype=float), np.asarray(predicted, dtype=float)
+    rmse = float(np.sqrt(np.mean((predicted - exact) ** 2)))
+    rms = float(np.sqrt(np.mean(exact**2)))
+    return rmse, rms, rmse / rms if rms > 0 else float("nan")
 
 
 def dataset_overview(
@@ -76,8 +85,8 @@ def dataset_overview(
             panel = axes[0, column]
             flat = {name: np.asarray(values, dtype=float).reshape(-1) for name, values in data.items()}
             everything = np.concatenate(list(flat.values()))
-            if logarithmic:
-                positive = everything[everything > 0]
+            positive = everything[everything > 0]
+            if logarithmic and len(positive) > 0:
                 low = max(float(np.quantile(positive, 0.001)), 1e-6 * float(positive.max()))
                 bins = np.geomspace(low, float(positive.max()), 60)
                 panel.set_xscale("log")
@@ -88,7 +97,11 @@ def dataset_overview(
                 look = {"bins": bins, "weights": weights, "color": style.colour(index)}
                 panel.hist(values, histtype="stepfilled", alpha=0.2, **look)
                 panel.hist(
-                    values, histtype="step", linewidth=1.4, label=f"{name} (n = {len(values):,})", **look
+                    values,
+                    histtype="step",
+                    linewidth=1.4,
+                    label=f"{name} (n = {number(len(values))})",
+                    **look,
                 )
             panel.set(xlabel=label, ylabel="fraction per bin")
             panel.legend(loc="upper left")

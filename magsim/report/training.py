@@ -34,7 +34,7 @@ def training_curves(
     """
     groups: list[tuple[str, Mapping[str, Any]]] = [("loss", losses)]
     if torque_errors:
-        groups.append(("validation torque error, rmse / rms", torque_errors))
+        groups.append(("torque error, rmse / rms", torque_errors))
     if learning_rate is not None:
         groups.append(("learning rate", {"": learning_rate}))
     epoch = np.asarray(epoch, dtype=float)
@@ -49,7 +49,7 @@ def training_curves(
                     epoch[known], values[known], color=style.colour(index), label=name or None, marker=mark
                 )
             panel.set(xlabel="epoch", ylabel=label, yscale="log")
-            _plain_log_ticks(panel)
+            style.log_ticks(panel.yaxis, *panel.get_ylim())
             if best_epoch is not None:
                 panel.axvline(best_epoch, color=style.GREY, linewidth=0.9, linestyle=":", zorder=1)
             if any(curves):
@@ -57,14 +57,3 @@ def training_curves(
             if len(groups) > 1:
                 style.panel_letter(panel, column)
     return Path(path)
-
-
-def _plain_log_ticks(axes: Any) -> None:
-    """Numbers such as 0.3 and 0.5 on a log axis that spans less than a decade and a half."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    low, high = axes.get_ylim()
-    if high / low < 30 and low > 1e-3 and high < 1e4:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
