@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from magsim.config.checks import check
-from magsim.config.compose import compose, to_flat
+from magsim.config.composition import compose, to_flat
 from magsim.config.errors import translate, translated
 from magsim.config.paths import CONF, groups
 from magsim.config.resume import resumed

@@ -69,7 +69,8 @@ def conform(cfg: DictConfig) -> None:
 
 def _node(node: DictConfig, prefix: str) -> None:
     schema = OmegaConf.get_type(node)
-    assert dataclasses.is_dataclass(schema) and isinstance(schema, type)
+    assert isinstance(schema, type)
+    assert dataclasses.is_dataclass(schema)
     hints = typing.get_type_hints(schema)
     for key in map(str, node.keys()):
         if key not in hints:

@@ -112,6 +112,8 @@ def _omega(error: OmegaConfBaseException, outer: str, overrides: Sequence[str]) 
     if isinstance(error, InterpolationResolutionError):
         return ConfigError(path, value, f"cannot be resolved: {str(error).splitlines()[0]}.")
     kind = _kind(path, node_type)
+    if kind is not None and f"~{path}" in (override.partition("=")[0] for override in overrides):
+        return ConfigError(path, "", f"this key cannot be removed; it takes {describe(kind)}.")
     if kind is not None:
         return ConfigError(path, value, f"must be {describe(kind)}{where}.")
     return ConfigError(path, value, f"{str(error).splitlines()[0]}{where}.")

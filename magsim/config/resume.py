@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from magsim.config.compose import compose, to_flat
+from magsim.config.composition import compose, to_flat
 from magsim.config.conform import conform
 from magsim.errors import ConfigError
 
@@ -17,10 +17,10 @@ FREE = ("compute.", "logger.", "debug", "resume")
 
 
 def resumed(folder: str | Path, overrides: Sequence[str] = ()) -> tuple[DictConfig, list[str]]:
-    """The stored configuration of a run, with the overrides that a continued run may have.
+    """The stored configuration of a run, with what a continued run may change.
 
-    Lengths and budgets (``protocol.steps``, ``trainer.max_epochs``, ...) may grow, ``compute``, ``logger`` and
-    ``debug`` may change; anything else would make another run of it.
+    Lengths and budgets (``protocol.steps``, ``trainer.max_epochs``, ...) may grow; ``compute``, ``logger``
+    and ``debug`` may change; anything else would make another run of it.
 
     Args:
         folder: a run folder with ``config.yaml`` and ``overrides.yaml``.

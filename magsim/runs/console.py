@@ -70,7 +70,7 @@ class ProgressBar:
             )
             self._rich.start()
             self._task = self._rich.add_task(
-                self.label, total=self.total, completed=self.done, unit=self.unit, rate="", info=""
+                self.label, total=self.total, completed=int(self.done), unit=self.unit, rate="", info=""
             )
         return self
 

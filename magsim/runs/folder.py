@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 from collections.abc import Mapping
@@ -30,6 +31,12 @@ def dataset_folder(key: str) -> Path:
 def new_id() -> str:
     """Eight hexadecimal digits, from the system's entropy: equal seeds still are different runs."""
     return secrets.token_hex(4)
+
+
+def id_of(folder: Path) -> str | None:
+    """The id at the end of a folder's name, if there is one."""
+    found = re.search(r"-([0-9a-f]{8})$", folder.name)
+    return found[1] if found else None
 
 
 def stamp() -> str:
@@ -78,13 +85,13 @@ def read_json(path: str | Path) -> dict[str, Any]:
 def read_status(folder: str | Path) -> dict[str, Any]:
     """``status.json`` of a run folder, with the truth about runs that were killed.
 
-    A killed process cannot write that it failed. A status ``running`` whose process no longer lives on this machine
-    is reported as ``failed`` with the reason ``killed``.
+    A killed process cannot write that it failed. A status ``running`` whose process no longer lives on this
+    machine is reported as ``failed`` with the reason ``killed``.
     """
     status = read_json(Path(folder) / "status.json")
-    if status.get("status") == "running" and status.get("host") == socket.gethostname():
-        if not _lives(int(status.get("pid", -1))):
-            status |= {"status": "failed", "reason": "killed; resume=<this folder> continues it"}
+    here = status.get("host") == socket.gethostname()
+    if status.get("status") == "running" and here and not _lives(int(status.get("pid", -1))):
+        status |= {"status": "failed", "reason": "killed; resume=<this folder> continues it"}
     return status
 
 

@@ -13,8 +13,8 @@ from magsim.runs.run import Run
 class RunLogger(Logger):
     """A Lightning logger that forwards to :class:`~magsim.runs.run.Run`.
 
-    Keys that Lightning adds itself (``epoch``) stay out; a metric logged as ``loss`` becomes ``<prefix>/loss``, one
-    that has a slash keeps its name.
+    Keys that Lightning adds itself (``epoch``) stay out; a metric logged as ``loss`` becomes
+    ``<prefix>/loss``, one that has a slash keeps its name.
     """
 
     def __init__(self, run: Run, prefix: str = "train") -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from magsim.runs.console import ProgressBar, headline, say
-from magsim.runs.folder import new_id, new_run_folder, read_json, stamp, write_json, write_text
+from magsim.runs.folder import id_of, new_id, new_run_folder, read_json, stamp, write_json, write_text
 from magsim.runs.provenance import provenance
 from magsim.runs.series import Series
 from magsim.runs.wandb_recorder import Recorder, open_recorder
@@ -117,7 +117,8 @@ def open_run(
         path = Path(cfg.resume).expanduser().resolve()
         run_id = str(read_json(path / "status.json")["id"])
     elif folder is not None:
-        path, run_id = Path(folder).expanduser().resolve(), new_id()
+        path = Path(folder).expanduser().resolve()
+        run_id = id_of(path) or new_id()
         path.mkdir(parents=True, exist_ok=True)
     else:
         run_id = new_id()
@@ -169,7 +170,7 @@ class Terminated(BaseException):
 
 @contextmanager
 def _termination_raises() -> Iterator[None]:
-    """SIGTERM (a queue's time limit, ``kill``) becomes an exception, so that files are closed and status is told."""
+    """SIGTERM (a queue's time limit, ``kill``) becomes an exception: files are closed, the status is told."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

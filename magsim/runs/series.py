@@ -14,8 +14,8 @@ from magsim.runs.folder import write_text
 class Series:
     """Appends rows ``step, key, ...`` to a CSV file.
 
-    Every row is on disk when :meth:`append` returns. A new key rewrites the file with one more column; rows that
-    lack a key leave its cell empty. An existing file is continued.
+    Every row is on disk when :meth:`append` returns. A new key rewrites the file with one more column; rows
+    that lack a key leave its cell empty. An existing file is continued.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,8 +50,8 @@ class Series:
 def read_series(path: str | Path) -> dict[str, tuple[list[int], list[float]]]:
     """``{key: (steps, values)}`` of a ``metrics.csv``, steps ascending.
 
-    A step that was written twice (a resumed run repeats the steps after its last checkpoint) counts once, with its
-    last value. A last line that was cut by a kill is skipped.
+    A step written twice (a resumed run repeats the steps after its last checkpoint) counts once, with
+    its last value. A last line that was cut by a kill is skipped.
     """
     found: dict[str, dict[int, float]] = {}
     with Path(path).open(newline="", encoding="utf-8") as file:

@@ -83,18 +83,18 @@ def open_recorder(
             disable_code=True,
         )
         try:
-            run = wandb.init(mode=attempt, settings=settings, **start)
+            start["mode"] = attempt
+            run = wandb.init(settings=settings, **start)
         except Exception as error:  # whatever the network or the service does, the run goes on
-            say(
-                f"W&B does not start {attempt} ({str(error).splitlines()[0] if str(error) else type(error).__name__})."
-            )
+            detail = (str(error) or type(error).__name__).splitlines()[0]
+            say(f"W&B does not start {attempt} ({detail}).")
             continue
         return WandbRecorder(run, attempt == "offline", int(options["artifact_limit_mb"]))
     return Recorder()
 
 
 class WandbRecorder(Recorder):
-    """Forwards to an open W&B run. Each prefix ``stage/`` of the keys has its own step axis ``stage/step``."""
+    """Forwards to an open W&B run; each prefix ``stage/`` of the keys has its own axis ``stage/step``."""
 
     def __init__(self, run: Any, offline: bool, artifact_limit_mb: int) -> None:
         self._run, self._offline, self._limit = run, offline, artifact_limit_mb * 1_000_000
@@ -144,7 +144,7 @@ class WandbRecorder(Recorder):
 
 
 def _mode(wanted: str) -> str:
-    """``online``, ``offline`` or ``disabled``; the environment variable WANDB_MODE beats the configuration."""
+    """``online``, ``offline`` or ``disabled``; the environment variable WANDB_MODE wins."""
     forced = os.environ.get("WANDB_MODE", "").lower()
     if forced in ("online", "offline", "disabled"):
         return forced

@@ -1,4 +1,4 @@
-"""The command line: Hydra composes, this module runs jobs and turns every failure into a sentence and exit code.
+"""The command line: Hydra composes, this module runs jobs and turns failures into a sentence and exit code.
 
 Exit codes: 0 done, 1 a run failed, 2 the configuration or the data cannot be used, 130 interrupted.
 """
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
 def _hydra_main(cfg: DictConfig) -> dict[str, Any] | None:
     """One job, of a sweep or alone. The jobs of a sweep keep their failures to themselves."""
-    overrides = [str(o) for o in HydraConfig.get().overrides.task]
+    overrides = _overrides()
     if HydraConfig.get().mode != RunMode.MULTIRUN:
         try:
             return _job(cfg, overrides)
@@ -79,6 +79,12 @@ def _hydra_main(cfg: DictConfig) -> dict[str, Any] | None:
         _mark_failed(folder, cfg, told)
         _print_error(told, cfg.get("debug", False), folder)
         return None
+
+
+def _overrides() -> list[str]:
+    """The arguments of this job as they were written, interpolations unresolved."""
+    written = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return [str(override) for override in written or []]
 
 
 def _job(
@@ -99,8 +105,8 @@ def _prepare() -> None:
 
 
 def _sweep_folder(task: str, name: str, output: str | None) -> str:
-    """One folder for all jobs of a sweep, remembered in the environment so that launchers in other processes, and
-    jobs with another task or name, agree with the first call."""
+    """One folder for all jobs of a sweep, remembered in the environment so that launchers in other processes,
+    and jobs with another task or name, agree with the first call."""
     if SWEEP_VARIABLE not in os.environ:
         folder = Path(output).resolve() if output else outputs_root() / task / name / f"sweep-{stamp()}"
         os.environ[SWEEP_VARIABLE] = str(folder)
@@ -136,7 +142,7 @@ def _mark_failed(folder: Path, cfg: DictConfig, error: BaseException) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
     (folder / "overrides.yaml").write_text(
-        OmegaConf.to_yaml(HydraConfig.get().overrides.task), encoding="utf-8"
+        OmegaConf.to_yaml(OmegaConf.create(_overrides())), encoding="utf-8"
     )
     now = stamp()
     run_id = folder.name.partition("-")[2]

@@ -36,8 +36,8 @@ def execute(
     Args:
         cfg: as :func:`magsim.config.compose` returns it.
         overrides: what it was composed from; stored in the run folder.
-        folder: the run folder; None: ``output`` (not for ``task=label``, whose output is the dataset), ``resume``, or
-            a new one below ``outputs``.
+        folder: the run folder; None: ``resume``, ``output`` (not for ``task=label``, whose output is the
+            dataset), or a new one below ``outputs``.
         group: group of the W&B run; None: ``name``.
 
     Returns:

@@ -80,6 +80,7 @@ def _trainer(cfg: DictConfig) -> None:
         cfg,
         "trainer.test_fraction",
         node.validation_fraction + node.test_fraction < 1,
-        f"with validation_fraction={node.validation_fraction:g} nothing is left to train on; their sum is below 1.",
+        f"leaves nothing to train on: with validation_fraction={node.validation_fraction:g} it is below "
+        f"{1 - node.validation_fraction:g}.",
     )
     one_of(cfg, "compute.precision", PRECISIONS)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from magsim.config.errors import translated
@@ -24,8 +26,23 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         ConfigError: an unknown key, a wrong type or an unknown option.
     """
     register()
-    with translated(overrides), initialize_config_dir(str(CONF), version_base="1.3", job_name="magsim"):
+    with (
+        translated(overrides),
+        _hydra_set_aside(),
+        initialize_config_dir(str(CONF), version_base="1.3", job_name="magsim"),
+    ):
         return hydra_compose("config", overrides=list(overrides))
+
+
+@contextmanager
+def _hydra_set_aside() -> Iterator[None]:
+    """Hydra has one global state; a job of the command line that composes (resume) gets its own back."""
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def to_flat(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,145 @@
+"""Wrong configurations stop at once with one sentence: key, value, what is allowed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from magsim.tasks.cli import main
+
+RUN = Path(__file__).resolve().parents[1] / "run.py"
+
+# command line -> key that the message starts with, words it must hold
+WRONG: dict[str, tuple[str, str]] = {
+    # unknown keys and options, wherever
+    "sede=1": ("sede=1", "Did you mean seed?"),
+    "+extra=1": ("extra=1", "unknown key"),
+    "lattice.shap=[6,6]": ("lattice.shap=[6,6]", "Did you mean shape?"),
+    "+sampler.random.cout=3": ("sampler.random.cout=3", "Did you mean count?"),
+    "hamiltonian=double_exchange_projected hamiltonian.J=2": ("hamiltonian.J=2", "unknown key"),
+    "~trainer.lr": ("trainer.lr", "cannot be removed"),
+    "lattice=triangle": ("lattice=triangle", "Did you mean triangular?"),
+    "experiment=tetraedral": ("experiment=tetraedral", "Did you mean tetrahedral?"),
+    "task=labels": ("task=labels", "pipeline"),
+    "latice=square": ("latice=square", "Did you mean lattice?"),
+    "lattice=null": ("lattice=null", "triangular"),
+    # types and syntax
+    "seed=one": ("seed=one", "whole number"),
+    "seed=1.5": ("seed=1.5", "whole number"),
+    "lattice.shape=6": ("lattice.shape=6", "list of whole numbers"),
+    "hamiltonian.t=[[1]]": ("hamiltonian.t=[[1]]", "list of numbers"),
+    "trainer.relative_weighting=maybe": ("trainer.relative_weighting=maybe", "true or false"),
+    "lattice.shape=[6,6": ("lattice.shape=[6,6", "cannot be read"),
+    "task=label,train": ("task=label,train", "add -m"),
+    "name=${nowhere}": ("name=${nowhere}", "cannot be resolved"),
+    # ranges
+    "lattice.shape=[6,0]": ("lattice.shape=[6, 0]", "positive whole numbers"),
+    "lattice.shape=[6,6,6]": ("lattice.shape=[6, 6, 6]", "2 positive"),
+    "lattice.boundary=[periodic]": ("lattice.boundary=['periodic']", "'periodic' or 'open'"),
+    "lattice.boundary=[periodic,closed]": ("lattice.boundary", "'periodic' or 'open'"),
+    "hamiltonian.T=-0.1": ("hamiltonian.T=-0.1", "zero or positive"),
+    "hamiltonian.mu=null": ("hamiltonian.mu=null", "exactly one of mu and filling"),
+    "hamiltonian.filling=0.25": ("hamiltonian.filling=0.25", "hamiltonian.mu=null"),
+    "hamiltonian.mu=null hamiltonian.filling=1.2": ("hamiltonian.filling=1.2", "between 0 and 1"),
+    "hamiltonian.J=.nan": ("hamiltonian.J=", "number"),
+    "integrator.dt=0": ("integrator.dt=0.0", "positive"),
+    "integrator.alpha=-1": ("integrator.alpha=-1.0", "zero or positive"),
+    "integrator.sense=0": ("integrator.sense=0", "1 or -1"),
+    "integrator.T=0.1 integrator.alpha=0": ("integrator.T=0.1", "damping"),
+    "protocol.steps=0": ("protocol.steps=0", "positive"),
+    "protocol.record_every=100000": ("protocol.record_every=100000", "at most protocol.steps"),
+    "protocol.initial=spriral": ("protocol.initial=spriral", "random"),
+    "trainer.test_fraction=0.95": ("trainer.test_fraction=0.95", "leaves nothing to train on"),
+    "trainer.gamma=1.5": ("trainer.gamma=1.5", "from 0 to 1"),
+    "sampler.random.count=0": ("sampler.random.count=0", "at least 1"),
+    "sampler=thermal sampler.temperatures=[]": ("sampler.temperatures=[]", "positive temperatures"),
+    "labeler.batch_size=0": ("labeler.batch_size=0", "positive"),
+    "name=a/b": ("name=a/b", "letters, digits"),
+    # choices that exclude each other
+    "descriptor.cutoff=6": ("descriptor.cutoff=6.0", "half the shortest periodic side"),
+    "protocol=anneal integrator.T=0.1": ("integrator.T=0.1", "protocol=anneal sets the temperature"),
+    "lattice=chain descriptor.cutoff=2 observables.names=[mean_chirality]": (
+        "observables.names=mean_chirality",
+        "two-dimensional",
+    ),
+    "observables.names=[magnetization]": ("observables.names=magnetization", "Did you mean magnetisation?"),
+    "lattice=square classical.dm=1 classical.dm_kind=z": ("classical.dm_kind=z", "chain"),
+    "lattice=square task=simulate protocol.initial=tetrahedral": ("lattice.name=square", "triangular"),
+    # files
+    "task=train data.path=nowhere.npz": ("data.path=nowhere.npz", "no such file"),
+    "sampler=file": ("sampler.path=null", "needs a file"),
+    "sampler=file sampler.path=nowhere.npz": ("sampler.path=nowhere.npz", "no such file"),
+    "task=simulate checkpoint=nowhere": ("checkpoint=nowhere", "no such file"),
+    "task=evaluate": ("checkpoint=null", "needs a run folder"),
+    "task=compare": ("runs=null", "sweep folder"),
+    "task=compare runs=nowhere/*": ("runs=nowhere/*", "matches nothing"),
+    "resume=nowhere": ("resume=nowhere", "must be a run folder"),
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_configuration_is_refused_with_one_sentence_and_exit_code_2(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path / "outputs"))
+    key, words = WRONG[line]
+    assert main(line.split(" ")) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(key)
+    assert words in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "outputs").exists(), "nothing is written before the checks"
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["integrator.dt=-1", "debug=true"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_sweep_that_cannot_be_composed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+    assert main(["-m", "sede=1,2"]) == 2
+    assert capsys.readouterr().err.startswith("sede=")
+    assert not list(tmp_path.rglob("*.yaml"))
+
+
+def _run(*arguments: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], float]:
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, str(RUN), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done, time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["lattice.shap=[6,6]", "lattice=triangle", "descriptor.cutoff=6", "task=train data.path=nowhere.npz"],
+)
+def test_the_program_stops_within_seconds_from_any_directory(line: str, tmp_path: Path) -> None:
+    done, seconds = _run(*line.split(" "), folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert seconds < 6  # about 1 s on an idle core; generous for busy ones
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_lists_the_groups_and_is_quick(tmp_path: Path) -> None:
+    done, seconds = _run("--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert "honeycomb, kagome" in done.stdout
+    assert "schema" not in done.stdout
+    assert seconds < 5

@@ -1,0 +1,143 @@
+"""Every option composes, and nothing but the schema gets in."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from magsim.config import CONF, check, compose, groups, to_flat
+from magsim.config.schema import Config
+from magsim.config.schema.root import OPTIONS
+from magsim.errors import ConfigError
+from magsim.tasks.dispatch import TASKS
+
+CHOICES = [(group, option) for group, options in groups().items() for option in options]
+
+# What an option needs besides itself to be a job that can start; files are made by the fixture.
+COMPANIONS = {
+    ("task", "evaluate"): ["checkpoint={folder}"],
+    ("task", "compare"): ["runs={folder}"],
+    ("sampler", "file"): ["sampler.path={file}"],
+    ("experiment", "double_exchange_published"): ["data.path={file}"],
+}
+
+
+@pytest.mark.parametrize(("group", "option"), CHOICES, ids=[f"{g}={o}" for g, o in CHOICES])
+def test_every_option_composes_conforms_and_passes_the_checks(
+    group: str, option: str, tmp_path: Path
+) -> None:
+    if (group, option) == ("compute", "cuda"):
+        assert compose(["compute=cuda"]).compute.device == "cuda"
+        return
+    file = tmp_path / "labels.npz"
+    file.touch()
+    extra = [text.format(folder=tmp_path, file=file) for text in COMPANIONS.get((group, option), [])]
+    check(compose([f"{group}={option}", *extra]))
+
+
+def test_every_group_of_the_tree_is_a_node_of_the_schema_and_back() -> None:
+    nodes = {f.name for f in dataclasses.fields(Config) if OmegaConf.is_dict(compose()[f.name])} - {"data"}
+    assert nodes == set(groups()) - {"experiment"}
+
+
+def test_every_schema_of_an_option_belongs_to_an_option_that_pulls_it_in() -> None:
+    for group, options in OPTIONS.items():
+        text = "".join(file.read_text() for file in (CONF / group).glob("*.yaml"))
+        for option in options:
+            assert f"/schema/{group}/{option}@_here_" in text
+
+
+def test_option_files_are_named_like_the_option() -> None:
+    for group, option in CHOICES:
+        content = OmegaConf.load(CONF / group / f"{option}.yaml")
+        if "name" in content and group != "hamiltonian":
+            assert content.name == option, f"conf/{group}/{option}.yaml"
+
+
+def test_every_task_of_the_tree_has_a_module() -> None:
+    assert set(groups()["task"]) == set(TASKS)
+
+
+def test_default_job_is_the_tetrahedral_case() -> None:
+    cfg = compose()
+    assert (cfg.lattice.name, list(cfg.lattice.shape), cfg.model.name) == ("triangular", [12, 12], "bp")
+    assert (cfg.hamiltonian.J, cfg.hamiltonian.mu, cfg.hamiltonian.T) == (3.0, -3.2, 0.1)
+    spelled = to_flat(compose(["experiment=tetrahedral"]))
+    assert {key: v for key, v in spelled.items() if key != "name"} == {
+        key: v for key, v in to_flat(cfg).items() if key != "name"
+    }
+
+
+def test_command_line_beats_experiment_beats_group_option() -> None:
+    assert compose().protocol.steps != 20
+    assert compose(["experiment=smoke"]).protocol.steps == 20
+    assert compose(["experiment=smoke", "protocol.steps=7"]).protocol.steps == 7
+
+
+def test_an_experiment_fits_every_task() -> None:
+    for task in ("label", "train", "simulate", "pipeline", "benchmark"):
+        check(compose(["experiment=smoke", f"task={task}"]))
+
+
+def test_a_model_selects_its_descriptor() -> None:
+    for model in groups()["model"]:
+        text = (CONF / "model" / f"{model}.yaml").read_text()
+        assert "override /descriptor@_global_.descriptor:" in text
+        assert compose([f"model={model}"]).descriptor.name in groups()["descriptor"]
+
+
+def test_flat_configuration_has_dotted_keys_and_plain_values() -> None:
+    flat = to_flat(compose(["lattice.shape=[6,6]"]))
+    assert flat["lattice.shape"] == [6, 6]
+    assert flat["sampler.random.count"] > 0
+    assert not any(isinstance(value, dict) for value in flat.values())
+
+
+def test_values_set_from_python_are_checked_too() -> None:
+    cfg = compose()
+    OmegaConf.set_struct(cfg, False)
+    cfg.integrator.sense = 2
+    with pytest.raises(ConfigError, match=r"integrator\.sense=2"):
+        check(cfg)
+
+
+def test_typo_in_an_experiment_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the tree with one wrong key in an experiment file."""
+    import shutil
+
+    tree = tmp_path / "conf"
+    shutil.copytree(CONF, tree)
+    (tree / "experiment" / "typo.yaml").write_text("# @package _global_\nhamiltonian:\n  Jay: 3.0\n")
+    (tree / "experiment" / "root.yaml").write_text("# @package _global_\nsede: 3\n")
+    (tree / "lattice" / "typo.yaml").write_text("name: square\nshpe: [3, 3]\n")
+    (tree / "lattice" / "kind.yaml").write_text("name: square\nshape: wide\n")
+    for module in ("composition", "errors", "paths"):
+        monkeypatch.setattr(f"magsim.config.{module}.CONF", tree)
+    with pytest.raises(
+        ConfigError, match=r"hamiltonian\.Jay=3\.0: unknown key in conf/experiment/typo\.yaml"
+    ):
+        compose(["experiment=typo"])
+    with pytest.raises(ConfigError, match=r"sede=3: unknown key in .*Did you mean seed\?"):
+        compose(["experiment=root"])
+    with pytest.raises(ConfigError, match=r"lattice\.shpe=\[3, 3\]: .*Did you mean shape\?"):
+        compose(["lattice=typo"])
+    with pytest.raises(ConfigError, match=r"lattice\.shape=wide: must be a list of whole numbers"):
+        compose(["lattice=kind"])
+
+
+def test_composing_and_checking_import_nothing_heavy() -> None:
+    """`--help` and error messages are fast because torch and matplotlib stay away."""
+    code = (
+        "import sys; from magsim.config import compose, check; import magsim.tasks.cli; check(compose());"
+        "heavy = ('torch', 'wandb', 'matplotlib', 'pytorch_lightning', 'cupy', 'zarr');"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CONF.parent, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
