@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from magsim import observables as obs
+from magsim.arrays import cuda_available, to_numpy
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice, site_permutations
 from magsim.spins import (
@@ -421,6 +422,7 @@ def test_energy_is_per_site_and_needs_the_field() -> None:
         (["magnetization"], "square", [4, 4]),
         (["mean_chirality"], "chain", [8]),
         (["energy", "energy"], "square", [4, 4]),
+        (["energy", "chirality_domain_size"], "triangular", [1, 1]),
     ],
 )
 def test_observables_that_cannot_be_measured_are_refused(
@@ -430,6 +432,45 @@ def test_observables_that_cannot_be_measured_are_refused(
         obs.select(names, make_lattice(lattice_name, shape))
 
 
+def test_all_means_what_the_lattice_allows() -> None:
+    assert obs.select(["all"], make_lattice("triangular", [48, 48])) == tuple(obs.OBSERVABLES)
+    assert obs.select(None, make_lattice("cubic", [4, 4, 4])) == (
+        "energy",
+        "magnetisation",
+        "nn_correlation",
+        "correlation_length",
+    )
+    for shape in ([1, 1], [1, 6], [2, 2]):
+        for boundary in ("open", "periodic"):
+            lattice = make_lattice("triangular", shape, boundary)
+            spins = random_spins(lattice.n_sites, np.random.default_rng(0))
+            assert np.isfinite(
+                list(obs.measure(obs.select(None, lattice), lattice, spins, 0.0).values())
+            ).all()
+
+
 def test_spins_of_another_lattice_are_refused() -> None:
     with pytest.raises(DataError, match="16, 3"):
         obs.magnetisation(make_lattice("square", [4, 4]), np.zeros((9, 3)))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("lattice", ALL_LATTICES, ids=name)
+def test_device_equals_host(lattice: Lattice) -> None:
+    spins = random_spins(lattice.n_sites, np.random.default_rng(9), (2, 3))
+    names = obs.select(None, lattice)
+    energy = np.arange(6.0).reshape(2, 3)
+    host = obs.measure(names, lattice, spins, energy)
+    devices = []
+    if (torch := pytest.importorskip("torch")).cuda.is_available():
+        devices.append(lambda a: torch.from_numpy(a).cuda())
+    if cuda_available():
+        import cupy
+
+        devices.append(cupy.asarray)
+    if not devices:
+        pytest.skip("no CUDA device")
+    for move in devices:
+        device = obs.measure(names, lattice, move(spins), move(energy))
+        for key in names:
+            np.testing.assert_allclose(to_numpy(device[key]), host[key], atol=1e-10, err_msg=key)

@@ -185,7 +185,7 @@ def draw_training(path: Path) -> Path:
 
 
 def draw_quench(path: Path) -> Path:
-    return fig.quench_curves(path, {"exact": quench(), "learned": quench()}, log_time=True)
+    return fig.quench_curves(path, {"exact": quench(), "learned": quench()}, references=True, log_time=True)
 
 
 def draw_growth(path: Path) -> Path:

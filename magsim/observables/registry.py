@@ -14,6 +14,7 @@ from magsim.observables.correlation_length import chirality_correlation_length, 
 from magsim.observables.domains import chirality_domain_size
 from magsim.observables.magnetisation import magnetisation
 from magsim.observables.skyrmion import skyrmion_number
+from magsim.spins import ferromagnet
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,6 @@ class Observable:
             gives.
         symbol: axis label in mathtext.
         unit: unit for labels and tables, empty for pure numbers.
-        two_dimensional: whether it needs a two-dimensional lattice.
         references: values of perfect orders, to draw as lines: label -> value.
     """
 
@@ -34,7 +34,6 @@ class Observable:
     compute: Callable[[Lattice, Any], Any] | None
     symbol: str
     unit: str = ""
-    two_dimensional: bool = False
     references: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -68,16 +67,13 @@ _ALL = (
         "mean_abs_chirality",
         mean_abs_chirality,
         r"$\langle|\chi|\rangle$",
-        two_dimensional=True,
         references=(("tetrahedral", float(TETRAHEDRAL_CHIRALITY)),),
     ),
-    Observable("mean_chirality", mean_chirality, r"$\langle\chi\rangle$", two_dimensional=True),
-    Observable("chirality_domain_size", chirality_domain_size, r"$L_\chi$", "a", two_dimensional=True),
+    Observable("mean_chirality", mean_chirality, r"$\langle\chi\rangle$"),
+    Observable("chirality_domain_size", chirality_domain_size, r"$L_\chi$", "a"),
     Observable("correlation_length", correlation_length, r"$\xi$", "a"),
-    Observable(
-        "chirality_correlation_length", chirality_correlation_length, r"$\xi_\chi$", "a", two_dimensional=True
-    ),
-    Observable("skyrmion_number", skyrmion_number, r"$Q$", two_dimensional=True),
+    Observable("chirality_correlation_length", chirality_correlation_length, r"$\xi_\chi$", "a"),
+    Observable("skyrmion_number", skyrmion_number, r"$Q$"),
 )
 
 OBSERVABLES: dict[str, Observable] = {observable.name: observable for observable in _ALL}
@@ -91,22 +87,33 @@ def select(names: Sequence[str] | None, lattice: Lattice) -> tuple[str, ...]:
         names: what was asked for; None or ``["all"]`` for everything that the lattice allows.
 
     Raises:
-        ConfigError: an unknown name, a name given twice, or one that needs a two-dimensional lattice.
+        ConfigError: an unknown name, a name given twice, or one that the lattice is too small or
+            of the wrong dimension for.
     """
+    # what a lattice lacks (triangles, bonds, wavevectors) shows at the same number of cells below four
+    probe = lattice.with_shape([min(n, 4) for n in lattice.shape])
     if names is None or list(names) == ["all"]:
-        return tuple(o.name for o in _ALL if lattice.dim == 2 or not o.two_dimensional)
+        return tuple(observable.name for observable in _ALL if _obstacle(observable, probe) is None)
     for name in names:
         if name not in OBSERVABLES:
             raise ConfigError(
                 "observables.names", name, f"known observables are all, {', '.join(OBSERVABLES)}."
             )
-        if OBSERVABLES[name].two_dimensional and lattice.dim != 2:
-            raise ConfigError(
-                "observables.names", name, f"needs a two-dimensional lattice, not {lattice.name}."
-            )
+        obstacle = _obstacle(OBSERVABLES[name], probe)
+        if obstacle is not None:
+            raise ConfigError("observables.names", name, f"cannot be measured on this lattice ({obstacle})")
     if len(set(names)) < len(names):
         raise ConfigError("observables.names", list(names), "each observable once.")
     return tuple(names)
+
+
+def _obstacle(observable: Observable, lattice: Lattice) -> str | None:
+    """Why an observable cannot be measured on a lattice; None if it can."""
+    try:
+        observable(lattice, ferromagnet(lattice), energy=0.0)
+    except ConfigError as error:
+        return error.allowed
+    return None
 
 
 def measure(names: Sequence[str], lattice: Lattice, spins: Any, energy: Any = None) -> dict[str, Any]:

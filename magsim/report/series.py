@@ -18,7 +18,7 @@ def quench_curves(
     path: str | Path,
     runs: Mapping[str, Mapping[str, Any]],
     observables: Sequence[str] = ("mean_abs_chirality", "nn_correlation"),
-    references: bool | Mapping[str, Mapping[str, float]] = True,
+    references: bool | Mapping[str, Mapping[str, float]] = False,
     log_time: bool = False,
 ) -> Path:
     """Observables of several runs (exact and learned fields) against time, one panel per observable.
@@ -29,8 +29,8 @@ def quench_curves(
             band of
             one standard deviation.
         observables: what to draw; names of :data:`magsim.observables.OBSERVABLES` get their symbols.
-        references: True draws the values of perfect order that the registry knows, a mapping
-            observable -> {label: value} these, False none.
+        references: lines to compare with. True for the values of tetrahedral order from the registry
+            (triangular lattice), or observable -> {label: value}; False for none.
         log_time: logarithmic time axis (t = 0 is left out).
 
     Returns:
