@@ -32,7 +32,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "seed=1.5": ("seed=1.5", "whole number"),
     "lattice.shape=6": ("lattice.shape=6", "list of whole numbers"),
     "hamiltonian.t=[[1]]": ("hamiltonian.t=[[1]]", "list of numbers"),
-    "trainer.relative_weighting=maybe": ("trainer.relative_weighting=maybe", "true or false"),
+    "descriptor.bispectrum=maybe": ("descriptor.bispectrum=maybe", "true or false"),
     "lattice.shape=[6,6": ("lattice.shape=[6,6", "cannot be read"),
     "task=label,train": ("task=label,train", "add -m"),
     "name=${nowhere}": ("name=${nowhere}", "cannot be resolved"),

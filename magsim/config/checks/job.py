@@ -70,7 +70,6 @@ def _task(cfg: DictConfig) -> None:
     if task == "pipeline":
         if cfg.task.large_shape is not None:
             check_shape(cfg, "task.large_shape")
-        not_negative(cfg, "task.compare_steps")
     if task == "evaluate":
         require(
             cfg,

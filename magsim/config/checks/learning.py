@@ -71,6 +71,7 @@ def _trainer(cfg: DictConfig) -> None:
     positive(cfg, "trainer.max_minutes", null="no limit")
     positive(cfg, "trainer.patience", null="never stop early")
     positive(cfg, "trainer.grad_clip", null="no clipping")
+    positive(cfg, "trainer.relative_floor", null="equal weights")
     one_of(cfg, "trainer.lr_schedule", SCHEDULES)
     between(cfg, "trainer.ema", 0, 1, null="no average")
     between(cfg, "trainer.gamma", 0, 1, ends=True)

@@ -21,7 +21,6 @@ class PipelineTask(TaskConfig):
     large_shape: list[int] | None = (
         MISSING  # lattice of the run with the trained field; null: 4 x lattice.shape
     )
-    compare_steps: int = MISSING  # at most so many exact and learned LLG steps from one state; 0: none
 
 
 @dataclass
