@@ -67,9 +67,8 @@ def matching(runs: str) -> list[Path]:
 
 def _task(cfg: DictConfig) -> None:
     task = cfg.task.name
-    if task == "pipeline":
-        if cfg.task.large_shape is not None:
-            check_shape(cfg, "task.large_shape")
+    if task == "pipeline" and cfg.task.large_shape is not None:
+        check_shape(cfg, "task.large_shape")
     if task == "evaluate":
         require(
             cfg,

@@ -62,8 +62,9 @@ class TrainerConfig:
     patience: int | None = MISSING  # epochs without progress before stopping; null: never
     ema: float | None = MISSING  # decay of the averaged weights; null: none
     gamma: float = MISSING  # weight of the torque in the loss
-    relative_floor: float | None = MISSING  # errors count relative to the torque of their own snapshot, down to this
-    # fraction of the typical torque; null: all snapshots weigh the same
+    # errors count relative to the torque of their own snapshot, down to this fraction of the typical torque;
+    # null: all snapshots weigh the same
+    relative_floor: float | None = MISSING
     validation_fraction: float = MISSING
     test_fraction: float = MISSING
     grad_clip: float | None = MISSING

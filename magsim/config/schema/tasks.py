@@ -18,9 +18,7 @@ class TaskConfig:
 class PipelineTask(TaskConfig):
     """label, train, evaluate, simulate, report; the last run follows ``protocol``."""
 
-    large_shape: list[int] | None = (
-        MISSING  # lattice of the run with the trained field; null: 4 x lattice.shape
-    )
+    large_shape: list[int] | None = MISSING  # of the run with the trained field; null: 4 x lattice.shape
 
 
 @dataclass
