@@ -2,9 +2,9 @@
 
 usage: python scripts/make_test_data.py FOLDER
 
-FOLDER holds ``kondo_square_30x30.npz`` and ``double_exchange_30x30.npz``; where they come from, and their licences, is
-written in tests/data/README.md. Everything is stored as float32: rounding the spins changes the fields by 1e-7, well below
-their published error.
+FOLDER holds ``kondo_square_30x30.npz`` and ``double_exchange_30x30.npz``; where they come from, and their
+licences, is written in tests/data/README.md. Everything is stored as float32: rounding the spins changes the
+fields by 1e-7, well below their published error.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ class Configurations:
 def read_configurations(path: str | Path) -> Configurations:
     """The array ``spins`` of a file, validated, with trajectories and steps where the file tells them.
 
-    An ``.npz`` file or a dataset holds ``(n, N, 3)``; a trajectory store ``(frames, replicas, N, 3)``, which is read
-    frame by frame, each replica a trajectory.
+    An ``.npz`` file or a dataset holds ``(n, N, 3)``; a trajectory store ``(frames, replicas, N, 3)``, which
+    is read frame by frame, each replica a trajectory.
 
     Raises:
         DataError: missing array, wrong shape, non-finite or non-unit spins, unreadable file.
@@ -65,7 +65,9 @@ def read_configurations(path: str | Path) -> Configurations:
     check_spins(path, spins)
     for name in ("trajectory", "step"):
         if origin[name].shape != spins.shape[:1]:
-            raise DataError(path, f"array '{name}' has shape {origin[name].shape}, must be {spins.shape[:1]}.")
+            raise DataError(
+                path, f"array '{name}' has shape {origin[name].shape}, must be {spins.shape[:1]}."
+            )
     check_lattice(path, spins.shape[1], lattice)
     return Configurations(path, spins.astype(np.float64), origin["trajectory"], origin["step"], lattice)
 
@@ -77,7 +79,7 @@ def _raw_npz(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
 
 def _raw_zarr(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
     try:
-        group = zarr.open_group(path, mode="r")
+        group: Any = zarr.open_group(path, mode="r")
         # a killed writer may have left more than it counts
         count = group.attrs.get("snapshots", group.attrs.get("frames"))
         wanted = [name for name in ("spins", "step", "trajectory") if name in group]

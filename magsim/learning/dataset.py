@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as default
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,8 @@ class SpinDataset:
     error: np.ndarray | None = None
     wall_time: np.ndarray | None = None
     lattice: dict[str, Any] | None = None
-    config: dict[str, Any] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=lambda: dict(UNITS))
+    config: dict[str, Any] = default(default_factory=dict)
+    units: dict[str, str] = default(default_factory=lambda: dict(UNITS))
     key: str = ""
     method: str = ""
     content_hash: str = ""

@@ -26,19 +26,19 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     if path.stat().st_size == 0:
         raise DataError(path, "the file is empty.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(path, "the file is a single .npy array; an .npz file with named arrays is needed.")
-            names = file.files
-            arrays = {}
-            for name in names:
-                try:
-                    arrays[name] = file[name]
-                except READ_ERRORS as error:
-                    raise DataError(path, f"array '{name}' cannot be read: {error}.") from error
-            return arrays
+        file = np.load(path, allow_pickle=False)
     except READ_ERRORS as error:
         raise DataError(path, f"not a readable .npz file (corrupt or truncated): {error}.") from error
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise DataError(path, "the file is a single .npy array; an .npz file with named arrays is needed.")
+    arrays = {}
+    with file:
+        for name in file.files:
+            try:
+                arrays[name] = file[name]
+            except READ_ERRORS as error:
+                raise DataError(path, f"array '{name}' cannot be read (corrupt): {error}.") from error
+    return arrays
 
 
 def file_hash(path: Path) -> str:
@@ -53,7 +53,9 @@ def npz_lattice(path: Path, raw: dict[str, np.ndarray]) -> dict[str, Any] | None
         return None
     shape = raw["shape"]
     if shape.ndim != 1 or shape.dtype.kind not in "iu":
-        raise DataError(path, f"array 'shape' must be a list of whole numbers, found {shape.dtype} {shape.shape}.")
+        raise DataError(
+            path, f"array 'shape' must be a list of whole numbers, found {shape.dtype} {shape.shape}."
+        )
     return {"name": None, "shape": [int(n) for n in shape], "boundary": None}
 
 
@@ -61,8 +63,8 @@ def provenance(n: int, step: np.ndarray | None, trajectory: np.ndarray | None = 
     """Trajectory, step and source of the ``n`` snapshots of a file.
 
     With ``trajectory``: as given (source "file"). With ``step`` alone: negative steps mark independent random
-    configurations, each its own trajectory (source "random"); the others are one quench (source "quench"). With
-    neither: every snapshot is its own trajectory (source "file").
+    configurations, each its own trajectory (source "random"); the others are one quench (source "quench").
+    With neither: every snapshot is its own trajectory (source "file").
     """
     zeros = np.zeros(n, dtype=np.int32)
     if trajectory is not None or step is None:
@@ -83,8 +85,8 @@ def provenance(n: int, step: np.ndarray | None, trajectory: np.ndarray | None = 
 
 
 def open_npz(path: Path) -> SpinDataset:
-    """A validated dataset from the arrays ``spins``, ``field`` and, where present, ``energy``, ``density``, ``mu``,
-    ``error``, ``step``, ``trajectory``, ``shape``.
+    """A validated dataset from the arrays ``spins``, ``field`` and, where present, ``energy``, ``density``,
+    ``mu``, ``error``, ``step``, ``trajectory``, ``shape``.
 
     Raises:
         DataError: see :func:`magsim.learning.validation.check_dataset`.

@@ -32,10 +32,11 @@ class Split:
 def split_dataset(dataset: SpinDataset, seed: int, validation: float = 0.1, test: float = 0.15) -> Split:
     """Split each source by whole trajectories.
 
-    A source with at least three trajectories gives whole trajectories, drawn at random, to validation and test (at
-    least one each). A source that is a single trajectory (or two) is cut into contiguous blocks of steps instead, one
-    of which goes to validation and one to test, with one snapshot left out on either side of a block: neighbouring
-    snapshots of a trajectory are nearly copies. A trajectory of fewer than five snapshots only trains.
+    A source with at least three trajectories gives whole trajectories, drawn at random, to validation and
+    test (at least one each). A source that is a single trajectory (or two) is cut into contiguous blocks of
+    steps instead, one of which goes to validation and one to test, with one snapshot left out on either side
+    of a block: neighbouring snapshots of a trajectory are nearly copies. A trajectory of fewer than five
+    snapshots only trains.
 
     Args:
         dataset: what to split.
@@ -58,11 +59,13 @@ def split_dataset(dataset: SpinDataset, seed: int, validation: float = 0.1, test
             how = f"whole trajectories ({len(trajectories)})"
         else:
             masks = [
-                _by_block(dataset.step[members], dataset.trajectory[members] == t, generator, validation, test)
+                _by_block(
+                    dataset.step[members], dataset.trajectory[members] == t, generator, validation, test
+                )
                 for t in trajectories
             ]
             chosen = {part: np.any([mask[part] for mask in masks], axis=0) for part in parts}
-            how = f"contiguous blocks of steps ({len(trajectories)} trajectories are too few to hold one out)"
+            how = f"contiguous blocks of steps (too few trajectories to hold one out: {len(trajectories)})"
         for part, mask in chosen.items():
             parts[part].append(members[mask])
         counts = " / ".join(str(int(chosen[part].sum())) for part in parts)
@@ -72,8 +75,8 @@ def split_dataset(dataset: SpinDataset, seed: int, validation: float = 0.1, test
         if not len(index):
             raise DataError(
                 dataset.path,
-                f"{len(dataset)} snapshots are too few to hold out a {part} part (a source needs 3 trajectories, "
-                f"or one of {MIN_BLOCKS} snapshots).",
+                f"{len(dataset)} snapshots are too few to hold out a {part} part (a source needs "
+                f"{MIN_TRAJECTORIES} trajectories, or one of {MIN_BLOCKS} snapshots).",
             )
     return Split(**indices, description="\n".join(lines))
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from magsim.errors import ConfigError, DataError
-from magsim.learning.dataset import ARRAYS, REQUIRED
 from magsim.lattice import make_lattice
+from magsim.learning.dataset import ARRAYS, REQUIRED
 
 UNIT_LENGTH_TOLERANCE = 1e-4  # float32 spins pass, forgotten normalisation does not
 MAX_ELECTRONS = 2.0  # per site: one orbital, two spins
@@ -37,25 +37,29 @@ def check_spins(path: str | Path, spins: np.ndarray) -> None:
         n, i = _first(deviation > UNIT_LENGTH_TOLERANCE)
         raise DataError(
             path,
-            f"array 'spins' at snapshot {n}, site {i}: |S| differs from 1 by {deviation[n, i]:.3g}, allowed is "
-            f"{UNIT_LENGTH_TOLERANCE:g} (largest deviation {deviation.max():.3g}).",
+            f"array 'spins' at snapshot {n}, site {i}: |S| differs from 1 by {deviation[n, i]:.3g}, "
+            f"allowed is {UNIT_LENGTH_TOLERANCE:g} (largest deviation {deviation.max():.3g}).",
         )
 
 
-def check_dataset(path: str | Path, arrays: Mapping[str, np.ndarray], lattice: Mapping[str, Any] | None) -> None:
-    """Check every array of a labelled dataset: presence, shapes, finite numbers, unit spins, labels that vary.
+def check_dataset(
+    path: str | Path, arrays: Mapping[str, np.ndarray], lattice: Mapping[str, Any] | None
+) -> None:
+    """Check every array of a labelled dataset: presence, shape, finite numbers, unit spins, varying labels.
 
     Args:
         path: named in the error.
         arrays: by name, see :data:`magsim.learning.dataset.ARRAYS`.
-        lattice: ``{"name", "shape", "boundary"}``, name may be None; None skips the check against the lattice.
+        lattice: ``{"name", "shape", "boundary"}``, name may be None; None: not checked.
 
     Raises:
         DataError: one sentence with array and index of the first offender.
     """
     for name in REQUIRED:
         if name not in arrays:
-            raise DataError(path, f"array '{name}' is missing; there are: {', '.join(sorted(arrays)) or 'none'}.")
+            raise DataError(
+                path, f"array '{name}' is missing; there are: {', '.join(sorted(arrays)) or 'none'}."
+            )
     check_spins(path, arrays["spins"])
     n, sites = arrays["spins"].shape[:2]
     for name, array in arrays.items():
@@ -63,7 +67,9 @@ def check_dataset(path: str | Path, arrays: Mapping[str, np.ndarray], lattice: M
         axes = {"N": sites, "3": 3}
         expected = (n, *(axes[axis] for axis in ARRAYS[name][1]))
         if array.shape != expected:
-            raise DataError(path, f"array '{name}' has shape {array.shape}, must be {expected} to go with 'spins'.")
+            raise DataError(
+                path, f"array '{name}' has shape {array.shape}, must be {expected} to go with 'spins'."
+            )
         _check_finite(path, name, array)
     check_lattice(path, sites, lattice)
     _check_labels_vary(path, arrays)
@@ -95,10 +101,13 @@ def check_lattice(path: str | Path, n_sites: int, lattice: Mapping[str, Any] | N
             raise DataError(path, f"its lattice is not known: {error}") from error
         if expected != n_sites:
             raise DataError(
-                path, f"array 'spins' has {n_sites} sites, but a {lattice['name']} lattice {shape} has {expected}."
+                path,
+                f"array 'spins' has {n_sites} sites, but a {lattice['name']} lattice {shape} has {expected}.",
             )
     elif n_sites % int(np.prod(shape)):
-        raise DataError(path, f"array 'spins' has {n_sites} sites, not a multiple of the {shape} cells of 'shape'.")
+        raise DataError(
+            path, f"array 'spins' has {n_sites} sites, not a multiple of the {shape} cells of 'shape'."
+        )
 
 
 def _check_labels_vary(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -112,15 +121,21 @@ def _check_labels_vary(path: str | Path, arrays: Mapping[str, np.ndarray]) -> No
     same_sites = (field == field[:, :1]).all(axis=(1, 2)) & noncollinear
     if same_sites.any():
         k = _first(same_sites)[0]
-        raise DataError(path, f"array 'field' at snapshot {k} is constant: the same on every site, the spins are not.")
+        raise DataError(
+            path, f"array 'field' at snapshot {k} is constant: the same on every site, the spins are not."
+        )
     copied = (field[1:] == field[:-1]).all(axis=(1, 2)) & (spins[1:] != spins[:-1]).any(axis=(1, 2))
     if copied.any():
         k = _first(copied)[0] + 1
-        raise DataError(path, f"array 'field' at snapshot {k} is that of snapshot {k - 1}, the spins are not.")
+        raise DataError(
+            path, f"array 'field' at snapshot {k} is that of snapshot {k - 1}, the spins are not."
+        )
     energy = arrays.get("energy")
     # two snapshots may be symmetry partners of one energy
     if energy is not None and len(energy) > 2 and (energy == energy[0]).all() and (spins != spins[0]).any():
-        raise DataError(path, f"array 'energy' is constant from snapshot 0 on ({energy[0]:.6g}), the spins are not.")
+        raise DataError(
+            path, f"array 'energy' is constant from snapshot 0 on ({energy[0]:.6g}), the spins are not."
+        )
 
 
 def _check_numbers(path: str | Path, name: str, array: np.ndarray) -> None:

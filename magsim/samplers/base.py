@@ -49,7 +49,7 @@ class Sampler(ABC):
 
     Attributes:
         name: of the option.
-        uses_dynamics: whether the exact field decides which configurations come (then classical terms count too).
+        uses_dynamics: whether the exact field decides which configurations come (and classical terms too).
     """
 
     name: ClassVar[str]
@@ -101,6 +101,6 @@ class Sampler(ABC):
             seed: streams are derived per source and trajectory.
             batch_size: largest batch; frames of replicas evolved together are not split.
             start: snapshots to skip, where an earlier call ended (on a batch boundary).
-            recorded: the skipped snapshots, from which dynamics continues; without it they are computed again.
+            recorded: the skipped snapshots, from which dynamics continues; None: they are computed again.
             classical: field of classical terms, added to the exact one in the dynamics.
         """

@@ -39,7 +39,9 @@ class FileSampler(Sampler):
 
     def __post_init__(self) -> None:
         if not self.path:
-            raise ConfigError("sampler.path", None, "the .npz file or Zarr store whose spins are to be labelled.")
+            raise ConfigError(
+                "sampler.path", None, "the .npz file or Zarr store whose spins are to be labelled."
+            )
         if self.limit is not None and self.limit < 1:
             raise ConfigError("sampler.limit", self.limit, "at least 1 snapshot, or null for all.")
 
@@ -51,7 +53,9 @@ class FileSampler(Sampler):
         if self.select is not None:
             wrong = [k for k in self.select if not -len(index) <= k < len(index)]
             if wrong or not self.select:
-                raise ConfigError("sampler.select", list(self.select), f"indices of the {len(index)} snapshots there.")
+                raise ConfigError(
+                    "sampler.select", list(self.select), f"indices of the {len(index)} snapshots there."
+                )
             index = index[list(self.select)]
         index = index[: self.limit]
         return Configurations(
@@ -71,8 +75,8 @@ class FileSampler(Sampler):
         if n_sites != lattice.n_sites:
             raise DataError(
                 found.path,
-                f"array 'spins' has {n_sites} sites, the {lattice.name} lattice lattice.shape={list(lattice.shape)} "
-                f"has {lattice.n_sites}.",
+                f"array 'spins' has {n_sites} sites, the {lattice.name} lattice with "
+                f"lattice.shape={list(lattice.shape)} has {lattice.n_sites}.",
             )
         shape = list(found.lattice["shape"]) if found.lattice else list(lattice.shape)
         if shape != list(lattice.shape):

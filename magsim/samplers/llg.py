@@ -50,7 +50,9 @@ class _LLGSampler(Sampler):
             if getattr(self, key) < 1:
                 raise ConfigError(f"sampler.{key}", getattr(self, key), "at least 1.")
         if self.record_every > self.steps:
-            raise ConfigError("sampler.record_every", self.record_every, f"at most sampler.steps={self.steps}.")
+            raise ConfigError(
+                "sampler.record_every", self.record_every, f"at most sampler.steps={self.steps}."
+            )
         if self.dt is not None and not self.dt > 0:
             raise ConfigError("sampler.dt", self.dt, "a positive time step, or null to have one suggested.")
         if not self.alpha > 0:
@@ -58,7 +60,8 @@ class _LLGSampler(Sampler):
         try:
             self._integrator(0.0)
         except ConfigError as error:
-            raise ConfigError(error.key.replace("integrator.", "sampler."), error.value, error.allowed) from error
+            key = error.key.removeprefix("integrator.").replace("name", "integrator")
+            raise ConfigError(f"sampler.{key}", error.value, error.allowed) from error
 
     def _integrator(self, T: float) -> Integrator:
         return make_integrator(self.integrator, dt=self.dt, alpha=self.alpha, T=T, sense=self.sense)
@@ -113,7 +116,7 @@ class _LLGSampler(Sampler):
         exact = ExactField(memory)
         field = exact if classical is None else exact + classical
         initial = np.stack(
-            [random_spins(lattice.n_sites, rng(seed, "sampler", self.name, "initial", int(t))) for t in trajectory]
+            [random_spins(lattice.n_sites, rng(seed, "sampler", self.name, int(t))) for t in trajectory]
         )
         integrator = self._integrator(T)
         if integrator.dt is None:
@@ -125,7 +128,9 @@ class _LLGSampler(Sampler):
         if recorded is not None and done:
             spins = recorded((done - 1) * self.trajectories, done * self.trajectories)
             start_step = first_step + (done - 1) * self.record_every
-        protocol = Quench(first_step + (self.frames - 1) * self.record_every, self.record_every, self.trajectories)
+        protocol = Quench(
+            first_step + (self.frames - 1) * self.record_every, self.record_every, self.trajectories
+        )
         noise_seed = int(seed_sequence(seed, "sampler", self.name).generate_state(1)[0])
         for frame in evolve(
             field,
@@ -139,7 +144,8 @@ class _LLGSampler(Sampler):
             position = (frame.step - first_step) // self.record_every
             if position >= done:
                 batch = self._batch(frame, trajectory, memory)
-                left_over = max(0, skip - position * self.trajectories)  # snapshots of this frame yielded before
+                # snapshots of this very frame that were yielded before
+                left_over = max(0, skip - position * self.trajectories)
                 yield batch if not left_over else _tail(batch, left_over)
 
     def _batch(self, frame: Frame, trajectory: np.ndarray, memory: _Remembering) -> SpinBatch:
@@ -152,8 +158,8 @@ class _LLGSampler(Sampler):
 class QuenchSampler(_LLGSampler):
     """Exact LLG at T = 0 from random spins: step 0, then every ``record_every`` steps up to ``steps``.
 
-    These are the configurations that a model meets when it simulates a quench; random ones alone teach it nothing
-    about the small torques near order.
+    These are the configurations that a model meets when it simulates a quench; random ones alone teach it
+    nothing about the small torques near order.
     """
 
     name: ClassVar[str] = "quench"
@@ -165,7 +171,7 @@ class QuenchSampler(_LLGSampler):
 
 @dataclass(frozen=True)
 class ThermalSampler(_LLGSampler):
-    """Exact LLG with a bath: at each temperature ``burn_in`` steps from random spins, then ``steps`` steps recorded.
+    """Exact LLG with a bath: at each temperature ``burn_in`` steps from random spins, then ``steps`` recorded.
 
     Attributes:
         temperatures: of the bath, each > 0.
@@ -182,10 +188,14 @@ class ThermalSampler(_LLGSampler):
         super().__post_init__()
         object.__setattr__(self, "temperatures", tuple(float(T) for T in self.temperatures))
         if not self.temperatures or min(self.temperatures) <= 0:
-            raise ConfigError("sampler.temperatures", list(self.temperatures), "a list of positive temperatures.")
+            raise ConfigError(
+                "sampler.temperatures", list(self.temperatures), "a list of positive temperatures."
+            )
         if self.burn_in < 0 or self.burn_in % self.record_every:
             raise ConfigError(
-                "sampler.burn_in", self.burn_in, f"a multiple of sampler.record_every={self.record_every}, or 0."
+                "sampler.burn_in",
+                self.burn_in,
+                f"a multiple of sampler.record_every={self.record_every}, or 0.",
             )
 
     @property

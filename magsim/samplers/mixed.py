@@ -18,8 +18,8 @@ from magsim.samplers.random import RandomSampler
 class MixedSampler(Sampler):
     """Random configurations, then exact quenches.
 
-    A force field needs both: random spins for the large torques of disorder and for every local environment, quenches
-    for the correlated states of small torque in which a simulation spends its time.
+    A force field needs both: random spins for the large torques of disorder and for every local environment,
+    quenches for the correlated states of small torque in which a simulation spends its time.
     """
 
     random: RandomSampler = field(default_factory=RandomSampler)

@@ -51,5 +51,7 @@ class RandomSampler(Sampler):
     ) -> Iterator[SpinBatch]:
         for first in range(start, self.count, batch_size):
             index = np.arange(first, min(first + batch_size, self.count))
-            spins = np.stack([random_spins(lattice.n_sites, rng(seed, "sampler", "random", int(k))) for k in index])
+            spins = np.stack(
+                [random_spins(lattice.n_sites, rng(seed, "sampler", "random", int(k))) for k in index]
+            )
             yield SpinBatch(spins, index, np.zeros_like(index), self.name)

@@ -15,7 +15,8 @@ from magsim.dynamics import ClassicalField
 from magsim.errors import ConfigError, RunError
 from magsim.labelers import Labeler, Labels
 from magsim.learning.dataset import FORMAT_VERSION, UNITS, SpinDataset
-from magsim.learning.store import DatasetWriter, open_dataset, open_writer
+from magsim.learning.store import open_dataset
+from magsim.learning.writer import DatasetWriter, open_writer
 from magsim.runs import Run, dataset_folder, seconds
 from magsim.samplers import Sampler, SpinBatch
 from magsim.spins import transverse
@@ -75,7 +76,9 @@ def label(cfg: DictConfig, run: Run, path: Path | None = None) -> SpinDataset:
             run.summary({"label/reused": True})
         else:
             if len(writer):
-                run.say(f"Dataset {path} is unfinished: resuming after {len(writer)} of {len(sampler)} snapshots.")
+                run.say(
+                    f"Dataset {path} is unfinished: resuming after {len(writer)} of {len(sampler)} snapshots."
+                )
             labeler = _Counting(build_labeler(cfg, lattice))
             _fill(writer, cfg, sampler, labeler, classical, run)
             writer.finish()
@@ -85,8 +88,8 @@ def label(cfg: DictConfig, run: Run, path: Path | None = None) -> SpinDataset:
 def dataset_key(cfg: DictConfig, sampler: Sampler, classical: ClassicalField | None) -> str:
     """sha256 of everything that determines the content of a dataset, and of nothing else.
 
-    Device, batch size and threads are not in it; the seed is not if the configurations come from a file, which enters
-    by its content; classical terms are only if the configurations come from the dynamics.
+    Device, batch size and threads are not in it; the seed is not if the configurations come from a file,
+    which enters by its content; classical terms are only if the configurations come from the dynamics.
     """
     fingerprint = sampler.fingerprint()
     content = {
@@ -136,7 +139,9 @@ def _fill(
             run.log({"label/snapshots": len(writer), f"label/rms_torque_{batch.source}": torque}, len(writer))
     elapsed = max(time.monotonic() - start, 1e-9)
     run.say(f"  {labeler.count} exact solutions, {labeler.count / elapsed:.3g}/s, in {seconds(elapsed)}")
-    run.summary({"label/labels_per_second": labeler.count / elapsed, "label/seconds": elapsed, "label/reused": False})
+    run.summary(
+        {"label/labels_per_second": labeler.count / elapsed, "label/seconds": elapsed, "label/reused": False}
+    )
 
 
 def _append(writer: DatasetWriter, batch: SpinBatch, labels: Labels, source: int) -> None:
@@ -162,7 +167,7 @@ def _append(writer: DatasetWriter, batch: SpinBatch, labels: Labels, source: int
 
 
 def describe(dataset: SpinDataset) -> dict[str, Any]:
-    """Flat metrics of a dataset: sizes, hashes, rms field and rms torque (per component) for each source, error."""
+    """Flat metrics of a dataset: sizes, hashes, rms field and torque per component, by source, and error."""
     torque = transverse(dataset.field, dataset.spins)
     metrics: dict[str, Any] = {
         "label/snapshots": len(dataset),
@@ -186,7 +191,10 @@ def describe(dataset: SpinDataset) -> dict[str, Any]:
 
 def table(metrics: dict[str, Any], sources: tuple[str, ...]) -> list[str]:
     """The metrics of :func:`describe` as lines to read."""
-    lines = [f"  {metrics['label/path']}", f"  {metrics['label/snapshots']} snapshots of {metrics['label/sites']} spins"]
+    lines = [
+        f"  {metrics['label/path']}",
+        f"  {metrics['label/snapshots']} snapshots of {metrics['label/sites']} spins",
+    ]
     for name in sources:
         if f"label/snapshots_{name}" in metrics:
             lines.append(
