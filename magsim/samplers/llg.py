@@ -171,7 +171,7 @@ class QuenchSampler(_LLGSampler):
 
 @dataclass(frozen=True)
 class ThermalSampler(_LLGSampler):
-    """Exact LLG with a bath: at each temperature ``burn_in`` steps from random spins, then ``steps`` recorded.
+    """Exact LLG with a bath: at each temperature ``burn_in`` steps from random spins, then ``steps`` more.
 
     Attributes:
         temperatures: of the bath, each > 0.
