@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from magsim.config import compose
 from magsim.errors import DataError
-from magsim.runs import ProgressBar, Series, dataset_folder, read_json, read_series, read_status
+from magsim.runs import ProgressBar, Series, dataset_folder, read_json, read_series, read_status, write_json
 from magsim.tasks import dispatch
 from magsim.tasks.cli import main
 from magsim.tasks.dispatch import execute
@@ -84,9 +84,24 @@ def test_provenance_names_the_commit_and_the_dirty_diff(
     assert "+two" in dirty["diff"]
 
 
-def test_output_puts_the_run_folder_elsewhere(tmp_path: Path) -> None:
+def test_output_puts_the_run_folder_elsewhere_but_never_over_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*QUICK, f"output={tmp_path}/here"]) == 0
     assert read_json(tmp_path / "here" / "status.json")["status"] == "done"
+    assert main([*QUICK, f"output={tmp_path}/here"]) == 2
+    assert "exists and is not empty; resume=" in capsys.readouterr().err
+
+
+def test_a_run_that_is_still_running_is_not_resumed(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(QUICK)
+    folder = _only(outputs)
+    living = {"status": "running", "pid": os.getpid()}
+    write_json(folder / "status.json", read_json(folder / "status.json") | living)
+    assert main([f"resume={folder}"]) == 2
+    assert f"still running (process {os.getpid()})" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -106,7 +121,9 @@ def test_a_failed_run_says_why_and_keeps_its_metrics(
     status = read_status(folder)
     assert (status["status"], status["reason"]) == ("failed", reason)
     assert "Traceback" in (folder / "error.log").read_text()
-    assert "Traceback" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert (str(folder / "error.log") in err) == (code == 1), "a failure says where the traceback is"
     assert len(read_series(folder / "metrics.csv")["train/loss"][0]) == 6
 
 
@@ -246,8 +263,6 @@ def test_series_add_columns_as_metrics_appear_and_keep_the_last_value_of_a_step(
 
 
 def test_a_killed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from magsim.runs import write_json
-
     path = tmp_path / "status.json"
     write_json(path, {"status": "running"})
 

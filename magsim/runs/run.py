@@ -15,8 +15,18 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from magsim.errors import ConfigError
 from magsim.runs.console import ProgressBar, headline, say
-from magsim.runs.folder import id_of, new_id, new_run_folder, read_json, stamp, write_json, write_text
+from magsim.runs.folder import (
+    id_of,
+    new_id,
+    new_run_folder,
+    read_json,
+    read_status,
+    stamp,
+    write_json,
+    write_text,
+)
 from magsim.runs.provenance import provenance
 from magsim.runs.series import Series
 from magsim.runs.wandb_recorder import Recorder, open_recorder
@@ -104,6 +114,9 @@ def open_run(
     On the way out ``status.json`` says ``done``, or ``failed`` with the reason; an exception (also Ctrl-C and
     SIGTERM) is written to ``error.log`` and raised again.
 
+    Raises:
+        ConfigError: the run to resume is still running.
+
     Args:
         cfg: the composed configuration; ``seed``, ``name``, ``resume``, ``compute`` and ``logger`` are read.
         task: name of the task.
@@ -115,7 +128,7 @@ def open_run(
     resumed = cfg.resume is not None
     if resumed:
         path = Path(cfg.resume).expanduser().resolve()
-        run_id = str(read_json(path / "status.json")["id"])
+        run_id = _id_to_resume(path)
     elif folder is not None:
         path = Path(folder).expanduser().resolve()
         run_id = id_of(path) or new_id()
@@ -144,6 +157,7 @@ def open_run(
     except BaseException as error:
         failure = error
         write_text(path / "error.log", "".join(traceback.format_exception(error)))
+        error.add_note(f"traceback in {path / 'error.log'}")
         raise
     finally:
         end = {"finished": stamp(), "status": "done"}
@@ -151,6 +165,13 @@ def open_run(
             end |= {"status": "failed", "reason": reason(failure)}
         write_json(path / "status.json", status | end)
         recorder.finish(failure is not None)
+
+
+def _id_to_resume(path: Path) -> str:
+    status = read_status(path)
+    if status["status"] == "running" and status["host"] == socket.gethostname():
+        raise ConfigError("resume", str(path), f"this run is still running (process {status['pid']}).")
+    return str(status["id"])
 
 
 def reason(error: BaseException) -> str:

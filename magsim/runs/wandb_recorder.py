@@ -126,10 +126,11 @@ class WandbRecorder(Recorder):
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         if sum(file.stat().st_size for file in files) > self._limit:
             artifact.add_reference(path.resolve().as_uri(), checksum=False)
-        elif path.is_dir():
-            artifact.add_dir(str(path), policy="immutable", skip_cache=True)
         else:
-            artifact.add_file(str(path), policy="immutable", skip_cache=True)
+            root = path if path.is_dir() else path.parent
+            for file in files:
+                name_inside = file.relative_to(root).as_posix()
+                artifact.add_file(str(file), name=name_inside, policy="immutable", skip_cache=True)
         self._run.log_artifact(artifact)
 
     def finish(self, failed: bool) -> None:

@@ -159,9 +159,12 @@ def _report(error: Exception, given: Sequence[str]) -> int:
 def _print_error(error: BaseException, debug: bool, folder: Path | None = None) -> None:
     if debug:
         traceback.print_exception(error)
-    kind = "" if isinstance(error, MagsimError) else "The run failed: "
-    where = "" if debug or folder is None else f" ({folder.name})"
-    print(f"{kind}{reason(error)}{where}", file=sys.stderr)
+    expected = isinstance(error, MagsimError)
+    notes = [] if folder is None else [folder.name]
+    if not expected and not debug:
+        notes += getattr(error, "__notes__", [])
+    where = f" ({', '.join(notes)})" if notes else ""
+    print(f"{'' if expected else 'The run failed: '}{reason(error)}{where}", file=sys.stderr)
 
 
 def _help() -> str:

@@ -51,8 +51,8 @@ def execute(
     complete(cfg)
     if cfg.task.name not in TASKS:
         raise ConfigError("task.name", cfg.task.name, f"must be one of {', '.join(TASKS)}.")
-    if folder is None and cfg.output is not None and cfg.task.name != "label":
-        folder = cfg.output
+    if folder is None and cfg.resume is None and cfg.output is not None and cfg.task.name != "label":
+        folder = _free(cfg.output)
     with open_run(
         cfg, cfg.task.name, flat=to_flat(cfg), overrides=overrides, folder=folder, group=group
     ) as run:
@@ -60,6 +60,19 @@ def execute(
         metrics = import_module(TASKS[cfg.task.name]).run(cfg, run)
         run.summary(metrics or {})
     return run.metrics
+
+
+def _free(output: str) -> Path:
+    """A folder for a new run: not there yet, or empty."""
+    path = Path(output).expanduser().resolve()
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        hint = (
+            f"resume={output} continues the run in it"
+            if (path / "status.json").exists()
+            else "choose another"
+        )
+        raise ConfigError("output", output, f"exists and is not empty; {hint}.")
+    return path
 
 
 def _set_threads(threads: int | None) -> None:
