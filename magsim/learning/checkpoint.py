@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def weights_hash(model: EnergyModel) -> str:
 
 
 def find_checkpoint(source: str | Path) -> Path:
-    """The checkpoint that a path means: a file, or ``checkpoints/best.ckpt`` (else ``last.ckpt``) of a run folder.
+    """The checkpoint that a path means: a file, or ``model.ckpt`` (else the best one so far) of a run folder.
 
     Raises:
         ConfigError: nothing there.
@@ -63,10 +64,10 @@ def find_checkpoint(source: str | Path) -> Path:
     path = Path(source).expanduser()
     if path.is_file():
         return path
-    for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "best.ckpt", "last.ckpt"):
+    for name in ("model.ckpt", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
         if (path / name).is_file():
             return path / name
-    what = "has no checkpoints/best.ckpt" if path.is_dir() else "does not exist"
+    what = "has no model.ckpt" if path.is_dir() else "does not exist"
     raise ConfigError("checkpoint", str(source), f"{what}; give a run folder of task=train or a .ckpt file.")
 
 
@@ -110,3 +111,14 @@ def load_model(source: str | Path, lattice: Lattice | None = None, dtype: torch.
     except RuntimeError as error:
         raise DataError(find_checkpoint(source), "its weights do not fit the model it describes.") from error
     return model.to(dtype or precision).eval()
+
+
+def save_model(path: str | Path, model: EnergyModel, facts: Mapping[str, Any]) -> str:
+    """Write weights, statistics and facts as one file, in one step; returns the hash of the weights."""
+    digest = weights_hash(model)
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    weights = {f"model.{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    torch.save({"magsim": {**facts, "hash": digest}, "state_dict": weights}, partial)
+    os.replace(partial, path)
+    return digest

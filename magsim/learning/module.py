@@ -75,6 +75,7 @@ class ForceFieldModule(pl.LightningModule):
         _, field = self.model(batch["spins"])
         loss = field_loss(field, batch["field"], batch["spins"], batch["weight"], self.optimisation.gamma)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["spins"]))
+        self.log("train/lr", self.optimizers().param_groups[0]["lr"], on_step=False, on_epoch=True)  # type: ignore[union-attr]
         return loss
 
     def on_validation_epoch_start(self) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from magsim.arrays import cuda_available
-from magsim.dynamics import ClassicalField, EffectiveField, ExactField
+from magsim.dynamics import ClassicalField, EffectiveField, ExactField, LearnedField
 from magsim.errors import ConfigError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.hamiltonian.electronic import Electrons, ProjectedDoubleExchange, SDHamiltonian
 from magsim.labelers import EDLabeler, Labeler
 from magsim.lattice import Lattice, make_lattice
+from magsim.learning.checkpoint import load_model
 from magsim.samplers import SAMPLERS, MixedSampler, QuenchSampler, RandomSampler, Sampler
 
 
@@ -56,6 +59,26 @@ def labeler_device(cfg: DictConfig) -> str:
     """``cpu`` or ``cuda``; ``compute.device=auto`` takes the GPU where cupy sees one."""
     device = str(cfg.compute.device)
     return ("cuda" if cuda_available() else "cpu") if device == "auto" else device
+
+
+def torch_device(cfg: DictConfig) -> torch.device:
+    """Where models and dynamics run; ``compute.device=auto`` takes a GPU that torch sees.
+
+    Raises:
+        ConfigError: ``compute=cuda`` where torch sees no GPU.
+    """
+    device = str(cfg.compute.device)
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ConfigError(
+            "compute.device", device, "torch sees no CUDA device; use compute=cpu or compute=auto."
+        )
+    return torch.device("cuda" if device != "cpu" and available else "cpu")
+
+
+def torch_dtype(cfg: DictConfig) -> torch.dtype:
+    """Precision of models: ``compute.precision``."""
+    return torch.float64 if cfg.compute.precision == "float64" else torch.float32
 
 
 def build_labeler(cfg: DictConfig, lattice: Lattice | None = None) -> Labeler:
@@ -117,3 +140,32 @@ def effective_field(cfg: DictConfig, shape: tuple[int, ...] | None = None) -> Ef
     exact = ExactField(build_labeler(cfg, lattice))
     classical = build_classical(cfg, lattice)
     return exact if classical is None else exact + classical
+
+
+def load_field(
+    source: str | Path,
+    lattice: Lattice | None = None,
+    shape: tuple[int, ...] | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> LearnedField:
+    """A trained effective field; needs neither Hydra nor Lightning.
+
+    Args:
+        source: run folder of a training, or a ``model.ckpt``.
+        lattice: where to use it; must be of the kind it was trained on. Default: the lattice of the training.
+        shape: only another size of the training's lattice.
+        device: ``cpu`` or ``cuda``.
+        dtype: precision of the network; default: that of the training.
+
+    Returns:
+        ``energy, field = f(spins)`` for ``spins`` ``(..., N, 3)``, arrays or tensors.
+
+    Raises:
+        ConfigError: no checkpoint there, another kind of lattice, or one smaller than twice the cutoff.
+        DataError: a corrupt checkpoint.
+    """
+    model = load_model(source, lattice, dtype)
+    if shape is not None:
+        model.bind(model.lattice.with_shape(shape))
+    return LearnedField(model.requires_grad_(False).to(device))

@@ -1,0 +1,116 @@
+"""Errors of a trained field on exact labels it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from magsim.errors import ConfigError, DataError
+from magsim.learning.checkpoint import load_checkpoint, load_model
+from magsim.learning.dataset import SpinDataset
+from magsim.learning.metrics import energy_metrics, flatten, torque_metrics
+from magsim.learning.split import split_dataset
+from magsim.models import EnergyModel
+from magsim.runs import Run
+from magsim.spins import transverse
+from magsim.tasks.build import torch_device, torch_dtype
+
+BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Predictions on some snapshots.
+
+    Attributes:
+        index: ``(n,)`` snapshots of the dataset.
+        energy, field: ``(n,)`` and ``(n, N, 3)`` predictions.
+        metrics: flat, ``<source>/torque_error`` and so on.
+        figures: name -> path.
+    """
+
+    index: np.ndarray
+    energy: np.ndarray
+    field: np.ndarray
+    metrics: dict[str, Any]
+    figures: dict[str, Any]
+
+
+def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
+    """``task=evaluate checkpoint=<run folder or file>``: the part ``task.split`` of the data, or all of another dataset."""
+    from magsim.tasks.pages import evaluation_page
+    from magsim.tasks.train import data_lattice, dataset_for
+
+    if cfg.checkpoint is None:
+        raise ConfigError("checkpoint", None, "task=evaluate needs the run folder of a training, or a checkpoint file.")
+    _, facts = load_checkpoint(cfg.checkpoint)
+    dataset = dataset_for(cfg, run)
+    model = load_model(cfg.checkpoint, data_lattice(cfg, dataset, run), torch_dtype(cfg)).to(torch_device(cfg))
+    run.parent("model", cfg.checkpoint, facts.get("hash", ""))
+    index = chosen(cfg, dataset, own=facts.get("dataset") == dataset.content_hash, run=run)
+    result = evaluate(cfg, run, model, dataset, index)
+    evaluation_page(cfg, run, dataset, result)
+    return result.metrics
+
+
+def chosen(cfg: DictConfig, dataset: SpinDataset, own: bool, run: Run) -> np.ndarray:
+    """Snapshots to evaluate: a part of the training's own dataset (the same seed and fractions), all of any other."""
+    if not own or cfg.task.split == "all":
+        run.say(f"  all {len(dataset)} snapshots" + ("" if own else "; the model was not trained on this dataset"))
+        return np.arange(len(dataset))
+    t = cfg.trainer
+    return getattr(split_dataset(dataset, int(cfg.seed), t.validation_fraction, t.test_fraction), cfg.task.split)
+
+
+def model_hash(path: Any) -> str:
+    """Hash of weights and statistics that a model file records."""
+    return str(load_checkpoint(path)[1].get("hash", ""))
+
+
+def predict(model: EnergyModel, spins: np.ndarray, run: Run | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Energy ``(n,)`` and transverse field ``(n, N, 3)`` of spins ``(n, N, 3)``, in batches, as float64 arrays."""
+    energies, fields = [], []
+    inputs = torch.tensor(spins).to(model.mean)
+    for part in inputs.split(BATCH):
+        energy, field = model(part)
+        energies.append(energy.detach().double().cpu().numpy())
+        fields.append(field.detach().double().cpu().numpy())
+    return np.concatenate(energies), np.concatenate(fields)
+
+
+def evaluate(cfg: DictConfig, run: Run, model: EnergyModel, dataset: SpinDataset, index: np.ndarray) -> Evaluation:
+    """Errors per source on the snapshots ``index``, with the parity figure of the torque.
+
+    Raises:
+        DataError: no snapshots.
+    """
+    from magsim.report.figures import torque_parity
+
+    if not len(index):
+        raise DataError(dataset.path, "there are no snapshots to evaluate.")
+    run.headline("Evaluation")
+    spins, exact = dataset.spins[index], dataset.field[index]
+    energy, field = predict(model, spins)
+    nested: dict[str, dict[str, float]] = {}
+    panels = {}
+    names = dataset.source_names[index]
+    for name in [*dict.fromkeys(names), "all"]:
+        mine = np.ones(len(index), dtype=bool) if name == "all" else names == name
+        nested[name] = torque_metrics(exact[mine], field[mine], spins[mine])
+        if dataset.energy is not None:
+            nested[name] |= energy_metrics(dataset.energy[index][mine], energy[mine], dataset.n_sites)
+        if name != "all":
+            panels[name] = (transverse(exact[mine], spins[mine]), field[mine])
+            m = nested[name]
+            run.say(
+                f"  {name}: {int(mine.sum())} snapshots, torque rmse {m['torque_rmse']:.4g} of rms {m['torque_rms']:.4g}: "
+                f"relative error {m['torque_error']:.3f}"
+            )
+    metrics = {f"test/{key}": value for key, value in flatten(nested).items()}
+    parity = torque_parity(run.folder / "torque_parity.png", panels)
+    run.image("torque_parity", parity)
+    return Evaluation(index, energy, field, metrics, {"torque_parity": parity})

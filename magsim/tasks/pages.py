@@ -1,0 +1,129 @@
+"""Report pages of the tasks: which numbers and figures a reader sees, in which order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from magsim.learning.dataset import SpinDataset
+from magsim.report.figures import training_curves
+from magsim.report.page import Metric, Picture, Section, Table, write_report
+from magsim.runs import Run, read_series
+
+if TYPE_CHECKING:
+    from magsim.tasks.evaluate import Evaluation
+    from magsim.tasks.train import Trained
+
+
+def publish(
+    cfg: DictConfig, run: Run, title: str, sections: list[Section], metrics: list[Metric], summary: str = ""
+) -> Path:
+    """Write ``report.html`` of a run, with its provenance and configuration, and say where it is."""
+    path = write_report(
+        run.folder,
+        title,
+        sections,
+        summary=summary,
+        metrics=metrics,
+        provenance=json.loads((run.folder / "provenance.json").read_text()),
+        config=OmegaConf.to_yaml(cfg, resolve=True),
+    )
+    run.say(f"Report {path}")
+    return path
+
+
+def training_page(cfg: DictConfig, run: Run, trained: Trained, result: Evaluation) -> None:
+    """Page of ``task=train``."""
+    sections = [data_section(run, trained.dataset, trained.split.description), training_section(run, trained)]
+    sections.append(errors_section(result))
+    publish(cfg, run, f"Training {cfg.model.name} on the {trained.model.lattice.name} lattice", sections, headline(result))
+
+
+def evaluation_page(cfg: DictConfig, run: Run, dataset: SpinDataset, result: Evaluation) -> None:
+    """Page of ``task=evaluate``."""
+    sections = [data_section(run, dataset), errors_section(result)]
+    publish(cfg, run, f"Errors of {cfg.checkpoint}", sections, headline(result))
+
+
+def headline(result: Evaluation) -> list[Metric]:
+    """The relative torque errors, large at the top."""
+    names = [key.split("/")[1] for key in result.metrics if key.endswith("/torque_error")]
+    chosen = [n for n in names if n != "all"] or names
+    return [Metric(f"torque error, {n}", result.metrics[f"test/{n}/torque_error"], "rmse / rms") for n in chosen]
+
+
+def data_section(run: Run, dataset: SpinDataset, split: str = "") -> Section:
+    """What the model learned from."""
+    text = f"{len(dataset)} snapshots of {dataset.n_sites} spins from {dataset.path}, content {dataset.content_hash[:16]}."
+    figure = run.folder / "dataset.png"
+    pictures = [Picture(figure, "Torques and energies of the exact labels, by source.")] if figure.exists() else []
+    return Section("Data", text + ("\n\n" + split.replace("\n", "\n\n") if split else ""), pictures=pictures)
+
+
+def training_section(run: Run, trained: Trained) -> Section:
+    """How the training went."""
+    table = Table(
+        ("quantity", "value"),
+        [
+            ["invariants per site", trained.metrics["train/invariants"]],
+            ["weights", trained.metrics["train/weights"]],
+            ["hash of the model", trained.hash[:16]],
+        ],
+    )
+    figure = draw_training(run)
+    pictures = [Picture(figure, "Loss, validation error of the torque and learning rate by epoch.")] if figure else []
+    return Section("Training", tables=[table], pictures=pictures)
+
+
+def draw_training(run: Run) -> Path | None:
+    """Figure of the series in ``metrics.csv``; None for a model without epochs."""
+    series = read_series(run.folder / "metrics.csv")
+    if "train/lr" not in series:
+        return None
+    epochs = len(series["train/loss"][1])
+    epoch = np.arange(1, epochs + 1)
+
+    def column(name: str) -> np.ndarray:
+        values = np.full(epochs, np.nan)
+        found = series[name][1][:epochs]
+        values[: len(found)] = found
+        return values
+
+    errors = {name.rpartition("/")[2]: column(name) for name in series if name.startswith("val/torque_error/")}
+    best = int(np.nanargmin(column("val/torque_error"))) + 1
+    path = training_curves(
+        run.folder / "training.png",
+        epoch,
+        {"training": column("train/loss"), "validation": column("val/loss")},
+        errors,
+        column("train/lr"),
+        best,
+    )
+    run.image("training", path)
+    return path
+
+
+def errors_section(result: Evaluation) -> Section:
+    """Errors on what was held out."""
+    sources: dict[str, dict[str, Any]] = {}
+    for key, value in result.metrics.items():
+        _, source, name = key.split("/")
+        sources.setdefault(source, {})[name] = value
+    names = list(next(iter(sources.values())))
+    labels = {
+        "torque_rmse": "torque rmse (t)",
+        "torque_rms": "torque rms (t)",
+        "torque_error": "rmse / rms",
+        "torque_r2": "R²",
+        "energy_rmse": "energy rmse per site (t)",
+        "energy_rmse_centred": "without its mean (t)",
+        "energy_std": "energy spread per site (t)",
+    }
+    rows = [[source, *(values.get(name, "") for name in names)] for source, values in sources.items()]
+    table = Table(("source", *(labels[name] for name in names)), rows, "Errors per Cartesian component of the transverse field.")
+    picture = Picture(result.figures["torque_parity"], "Predicted against exact transverse field on held-out trajectories.")
+    return Section("Errors on held-out trajectories", tables=[table], pictures=[picture])

@@ -1,0 +1,200 @@
+"""Train a model on a dataset: split, statistics, Lightning, the best weights in one file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+
+from magsim.errors import ConfigError, DataError
+from magsim.lattice import Lattice, make_lattice
+from magsim.learning.checkpoint import build_model, load_model, model_facts, save_model
+from magsim.learning.data import SpinDataModule
+from magsim.learning.dataset import SpinDataset
+from magsim.learning.module import ClosedFormModule, ForceFieldModule, Optimisation
+from magsim.learning.split import Split, split_dataset
+from magsim.learning.store import open_dataset
+from magsim.models import EnergyModel, LinearModel
+from magsim.runs import Run
+from magsim.runs.lightning_logger import RunLogger
+from magsim.spins import seed_sequence
+from magsim.tasks import evaluate as evaluation
+from magsim.tasks.build import plain, torch_device, torch_dtype
+from magsim.tasks.label import label
+from magsim.tasks.training_callbacks import EpochBudget, Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained model with the data it was made from.
+
+    Attributes:
+        model: in evaluation mode, bound to the lattice of the data.
+        path: ``model.ckpt``.
+        hash: of weights and statistics.
+        dataset, split: what it was trained on.
+        metrics: flat.
+    """
+
+    model: EnergyModel
+    path: Path
+    hash: str
+    dataset: SpinDataset
+    split: Split
+    metrics: dict[str, Any]
+
+
+def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
+    """``task=train``: dataset, training, errors on what was held out, figures, report page."""
+    from magsim.tasks.pages import training_page
+
+    dataset = dataset_for(cfg, run)
+    trained = train(cfg, run, dataset)
+    result = evaluation.evaluate(cfg, run, trained.model, dataset, trained.split.test)
+    training_page(cfg, run, trained, result)
+    return trained.metrics | result.metrics
+
+
+def dataset_for(cfg: DictConfig, run: Run) -> SpinDataset:
+    """The data of ``data.path``, else the dataset that the configuration describes (labelled if need be)."""
+    run.headline("Data")
+    dataset = open_dataset(cfg.data.path) if cfg.data.path else label(cfg, run)
+    run.parent("dataset", dataset.path, dataset.content_hash)
+    return dataset
+
+
+def data_lattice(cfg: DictConfig, dataset: SpinDataset, run: Run | None = None) -> Lattice:
+    """The lattice of a dataset. What the file does not say is taken from ``cfg.lattice``; its size wins over the configuration's.
+
+    Raises:
+        ConfigError: the file is of another kind of lattice.
+        DataError: its number of spins fits no lattice of the configuration.
+    """
+    known = dataset.lattice or {}
+    name = known.get("name") or cfg.lattice.name
+    if name != cfg.lattice.name and cfg.data.path:
+        raise ConfigError("lattice.name", cfg.lattice.name, f"the data of data.path={cfg.data.path} are on the {name} lattice.")
+    shape = list(known.get("shape") or cfg.lattice.shape)
+    lattice = make_lattice(name, shape, known.get("boundary") or list(cfg.lattice.boundary))
+    if lattice.n_sites != dataset.n_sites:
+        raise DataError(
+            dataset.path, f"holds {dataset.n_sites} spins; lattice={name} with lattice.shape={shape} has {lattice.n_sites} sites."
+        )
+    if run is not None and shape != list(cfg.lattice.shape):
+        run.say(f"  lattice {name} {shape} (the size of the data; lattice.shape={list(cfg.lattice.shape)} is not used for them)")
+    return lattice
+
+
+def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
+    """Train ``cfg.model`` on a dataset; continues from ``checkpoints/last.ckpt`` if the run folder has one.
+
+    Raises:
+        ConfigError, DataError: the data do not fit the configuration, or are too few to split.
+    """
+    t = cfg.trainer
+    lattice = data_lattice(cfg, dataset, run)
+    split = split_dataset(dataset, int(cfg.seed), t.validation_fraction, t.test_fraction)
+    run.headline("Training")
+    for line in split.description.splitlines():
+        run.say(f"  {line}")
+    path = run.folder / "model.ckpt"
+    if not path.exists():
+        _fit(cfg, run, dataset, lattice, split, path)
+    else:
+        run.say(f"  {path} is there already: training is not repeated.")
+    model = load_model(path, lattice, torch_dtype(cfg)).to(torch_device(cfg))
+    model_hash = evaluation.model_hash(path)
+    run.artifact("model", path, model_hash)
+    weights = sum(p.numel() for p in model.parameters())
+    metrics = {"train/invariants": model.n_features, "train/weights": weights, "train/model_hash": model_hash}
+    return Trained(model, path, model_hash, dataset, split, metrics)
+
+
+def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, split: Split, path: Path) -> None:
+    t = cfg.trainer
+    dtype, device = torch_dtype(cfg), torch_device(cfg)
+    torch.manual_seed(int(seed_sequence(int(cfg.seed), "weights").generate_state(1)[0]))
+    model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model)).to(dtype)
+    data = SpinDataModule(dataset, split, int(t.batch_size), int(cfg.seed), t.relative_floor, dtype)
+    part = data.parts["train"].arrays
+    model.fit_statistics(part["spins"], part["field"])
+    facts = model_facts(lattice, plain(cfg.descriptor), plain(cfg.model), dataset=dataset.content_hash)
+    module = _module(cfg, model, data, facts)
+    run.say(
+        f"  model {cfg.model.name}: {model.n_features} invariants, {sum(p.numel() for p in model.parameters())} weights; "
+        f"{len(split.train)} snapshots of {dataset.n_sites} spins; {device}, {dtype}".replace("torch.", "")
+    )
+    trainer = _trainer(cfg, run, module, device)
+    last = run.folder / "checkpoints" / "last.ckpt"
+    if last.exists():
+        run.say(f"  continuing from {last}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    best = load_model(run.folder / "checkpoints" / "best.ckpt", lattice)
+    if dataset.energy is not None:
+        best.fit_shift(part["spins"], torch.tensor(dataset.energy[split.train], dtype=best.mean.dtype))
+    save_model(path, best, facts)
+
+
+def _module(cfg: DictConfig, model: EnergyModel, data: SpinDataModule, facts: dict[str, Any]) -> ForceFieldModule:
+    t = cfg.trainer
+    if isinstance(model, LinearModel):
+        return ClosedFormModule(model, float(cfg.model.ridge), data.sources, facts)
+    steps = len(data.train_dataloader())
+    optimisation = Optimisation(t.lr, t.weight_decay, t.lr_schedule, int(t.warmup), steps * int(t.max_epochs), t.gamma)
+    return ForceFieldModule(model, optimisation, data.sources, facts)
+
+
+def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.device) -> pl.Trainer:
+    t = cfg.trainer
+    closed_form = isinstance(module, ClosedFormModule)
+    epochs = 1 if closed_form else int(t.max_epochs)
+    monitor = "val/torque_error"
+    callbacks: list[Callback] = [
+        Progress(run, epochs),
+        ModelCheckpoint(
+            run.folder / "checkpoints", "best", monitor, save_last=True, enable_version_counter=False, auto_insert_metric_name=False
+        ),
+    ]
+    if not closed_form:
+        if t.ema is not None:
+            # before the checkpoint, so that what is validated is what is saved
+            callbacks.insert(0, EMAWeightAveraging(use_buffers=False, decay=float(t.ema)))
+        if t.patience is not None:
+            callbacks.append(EarlyStopping(monitor, patience=int(t.patience)))
+        if t.max_minutes is not None:
+            callbacks.append(EpochBudget(run, 60.0 * float(t.max_minutes)))
+    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        max_epochs=epochs,
+        callbacks=callbacks,
+        logger=RunLogger(run),
+        gradient_clip_val=None if closed_form else t.grad_clip,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        inference_mode=False,  # the field in validation is a gradient too
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        default_root_dir=run.folder,
+    )
+
+
+def training_history(folder: Path) -> dict[str, np.ndarray]:
+    """Series of ``metrics.csv`` that belong to the training, ``name -> (rows,)`` with NaN where a row has none."""
+    from magsim.runs.series import read_series
+
+    table = read_series(folder / "metrics.csv")
+    return {name: np.array(values) for name, values in table.items() if name.startswith(("train/", "val/", "step"))}

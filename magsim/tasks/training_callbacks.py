@@ -1,0 +1,72 @@
+"""Lightning callbacks that talk to the run: progress with time left, and a time budget that keeps the schedule whole."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from magsim.runs import Run, seconds
+
+
+class Progress(Callback):
+    """A progress bar over all batches of all epochs, with the current errors."""
+
+    def __init__(self, run: Run, epochs: int) -> None:
+        self._run, self._epochs = run, epochs
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        batches = int(trainer.num_training_batches)
+        total = self._epochs * batches
+        self._bar = self._run.progress("train", total, "steps", done=trainer.current_epoch * batches).__enter__()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *args: Any) -> None:
+        self._bar.total = (trainer.max_epochs or self._epochs) * int(trainer.num_training_batches)
+        shown = {
+            "torque error " + name.rpartition("/")[2]: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("val/torque_error/")
+        }
+        self._bar.advance(1, epoch=trainer.current_epoch + 1, **shown)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._bar.__exit__(None, None, None)
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.__exit__(type(exception), exception, None)
+
+
+class EpochBudget(Callback):
+    """Shortens the training, and its learning-rate schedule with it, if it would not end in time.
+
+    Without it a slow machine would cut the schedule where the learning rate is still high. On a machine that is fast enough
+    nothing changes, and equal seeds give equal results.
+
+    Args:
+        budget: seconds for this session.
+    """
+
+    def __init__(self, run: Run, budget: float) -> None:
+        self._run, self._budget = run, budget
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._start, self._first_epoch = time.monotonic(), trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        elapsed = time.monotonic() - self._start
+        done = trainer.current_epoch + 1 - self._first_epoch
+        affordable = self._first_epoch + max(done, int(self._budget / elapsed * done))
+        planned = trainer.max_epochs or 0
+        if affordable >= planned:
+            return
+        self._run.say(
+            f"  training shortened from {planned} to {affordable} epochs: {seconds(elapsed / done)} each, and "
+            f"trainer.max_minutes={self._budget / 60:g}"
+        )
+        trainer.fit_loop.max_epochs = affordable
+        steps = affordable * int(trainer.num_training_batches)
+        module.optimisation = replace(module.optimisation, total_steps=steps)  # type: ignore[arg-type, type-var]
