@@ -35,6 +35,7 @@ class Protocol(ABC):
     initial: str = "random"
 
     name: ClassVar[str]
+    depends_on_steps: ClassVar[bool] = False  # a schedule spans the run, which then cannot be made longer
 
     def __post_init__(self) -> None:
         for key in ("steps", "record_every", "replicas"):
@@ -116,6 +117,7 @@ class Anneal(Protocol):
     schedule: str = "exponential"
 
     name: ClassVar[str] = "anneal"
+    depends_on_steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

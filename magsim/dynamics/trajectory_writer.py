@@ -118,8 +118,21 @@ class TrajectoryWriter:
             array[k] = values[name].astype(array.dtype, copy=False)
         chain = next_hash(str(self._group.attrs["chain"]), values, self._arrays)
         # one file, replaced at once: attrs.update would write it once per name
-        progress = {"frames": k + 1, "chain": chain, "complete": False, "content_hash": None}
-        self._group.update_attributes(progress)
+        before = str(self._group.attrs["chain"])
+        progress = {"frames": k + 1, "chain": chain, "chain_before": before}
+        self._group.update_attributes({**progress, "complete": False, "content_hash": None})
+
+    def drop_last(self) -> None:
+        """Take back the last frame, once: the end of a run that goes on, off its recording stride.
+
+        Raises:
+            DataError: there is no frame, or the one before was taken back already.
+        """
+        if not len(self) or self._group.attrs["chain_before"] is None:
+            raise DataError(self.path, "has no last frame to take back.")
+        progress = {"frames": len(self) - 1, "chain": self._group.attrs["chain_before"], "chain_before": None}
+        self._group.update_attributes({**progress, "complete": False, "content_hash": None})
+        self._discard_uncommitted()
 
     def finish(self) -> str:
         """Seal the store with its content hash, which is returned."""
@@ -173,6 +186,7 @@ def open_trajectory_writer(
         "units": dict(units),
         "frames": 0,
         "chain": first_hash(key),
+        "chain_before": None,
         "complete": False,
         "content_hash": None,
     }

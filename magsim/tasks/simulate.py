@@ -1,0 +1,244 @@
+"""task=simulate: spin dynamics with the exact or a learned field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from magsim.dynamics import (
+    PROTOCOLS,
+    Anneal,
+    EffectiveField,
+    Integrator,
+    Protocol,
+    initial_spins,
+    make_integrator,
+    open_trajectory,
+    suggest_timestep,
+)
+from magsim.dynamics.llg import largest_torque
+from magsim.errors import ConfigError
+from magsim.lattice import Lattice
+from magsim.observables import select
+from magsim.report.page import Metric, Section, metrics_table
+from magsim.runs import Run
+from magsim.tasks.build import (
+    build_classical,
+    build_labeler,
+    build_lattice,
+    effective_field,
+    load_field,
+    plain,
+    torch_device,
+    torch_dtype,
+)
+from magsim.tasks.evaluate import model_hash
+from magsim.tasks.pages import publish
+from magsim.tasks.simulation import Simulation, simulate
+from magsim.tasks.simulation_figures import draw
+
+__all__ = [
+    "Simulation",
+    "build_field",
+    "build_integrator",
+    "build_protocol",
+    "choose_timestep",
+    "run",
+    "simulate",
+]
+
+TRAJECTORY = "trajectory.zarr"
+
+
+def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
+    """``task=simulate``: evolve with the field of ``cfg.checkpoint`` (null: exact) plus classical terms.
+
+    Leaves ``trajectory.zarr``, series, figures and ``report.html`` in the run folder; ``resume=`` continues
+    from the last complete frame.
+
+    Returns:
+        final metrics.
+
+    Raises:
+        ConfigError: the field, the protocol or an observable does not fit the lattice, or a resumed run
+            would change its schedule.
+        RunError: a field that is not finite, or spins that lost their length.
+    """
+    path = run.folder / TRAJECTORY
+    lattice, protocol = build_lattice(cfg), build_protocol(cfg)
+    _check_continuation(path, run, protocol)
+    device = str(torch_device(cfg))
+    field, identity, parents = build_field(cfg, lattice, device)
+    if parents:
+        run.parent("model", str(cfg.checkpoint), parents["model"])
+    run.headline(f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, lattice.shape))}")
+    run.say(f"  field {field.name}, {lattice.n_sites} spins, replicas {protocol.replicas}, state on {device}")
+    integrator = _stored_timestep(path, build_integrator(cfg))
+    integrator = choose_timestep(field, integrator, protocol, lattice, int(cfg.seed), run, device)
+    result = simulate(
+        field,
+        lattice,
+        integrator,
+        protocol,
+        select(None if cfg.observables.names is None else list(cfg.observables.names), lattice),
+        int(cfg.seed),
+        run,
+        path,
+        every=int(cfg.observables.every),
+        identity=identity,
+        config=plain(cfg),
+        parents=parents,
+        device=device,
+        label=protocol.name,
+    )
+    run.artifact("trajectory", path, result.content_hash)
+    metrics = {
+        "simulate/dt": integrator.step_size,
+        "simulate/sites": lattice.n_sites,
+        **result.metrics("simulate"),
+    }
+    run.summary(metrics)
+    _page(cfg, run, lattice, result, field.name, metrics)
+    return metrics
+
+
+def build_field(
+    cfg: DictConfig, lattice: Lattice, device: str = "cpu"
+) -> tuple[EffectiveField, dict[str, Any], dict[str, str]]:
+    """The field that a simulation runs with: learned if there is a checkpoint, else exact; plus classical
+    terms.
+
+    Returns:
+        the field; what determines it (JSON types), for the key of the trajectory; its parents, kind -> hash.
+
+    Raises:
+        ConfigError: no such checkpoint, or one of another kind of lattice.
+    """
+    classical = plain(cfg.classical) if build_classical(cfg, lattice) is not None else None
+    if cfg.checkpoint is None:
+        labeler = {k: v for k, v in plain(cfg.labeler).items() if k != "batch_size"}
+        kind = type(build_labeler(cfg, lattice).hamiltonian).__name__
+        node = {k: v for k, v in plain(cfg.hamiltonian).items() if k != "name"}
+        identity = {"hamiltonian": node, "kind": kind, "labeler": labeler, "classical": classical}
+        return effective_field(cfg, lattice.shape), identity, {}
+    field: EffectiveField = load_field(cfg.checkpoint, lattice, device=device, dtype=torch_dtype(cfg))
+    terms = build_classical(cfg, lattice)
+    model = model_hash(cfg.checkpoint)
+    identity = {"model": model, "precision": str(cfg.compute.precision), "classical": classical}
+    return field if terms is None else field + terms, identity, {"model": model}
+
+
+def build_protocol(cfg: DictConfig) -> Protocol:
+    """The protocol of ``cfg.protocol``.
+
+    Raises:
+        ConfigError: unknown name, or a value out of range.
+    """
+    node = plain(cfg.protocol)
+    name = node.pop("name")
+    if name not in PROTOCOLS:
+        raise ConfigError("protocol.name", name, f"known protocols are {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name](**node)
+
+
+def build_integrator(cfg: DictConfig) -> Integrator:
+    """The integrator of ``cfg.integrator``; its time step may still be None.
+
+    Raises:
+        ConfigError: unknown name, or a value out of range.
+    """
+    return make_integrator(**plain(cfg.integrator))
+
+
+def choose_timestep(
+    field: EffectiveField,
+    integrator: Integrator,
+    protocol: Protocol,
+    lattice: Lattice,
+    seed: int,
+    run: Run,
+    device: str = "cpu",
+) -> Integrator:
+    """The integrator with a time step: its own, or the one that the torques of random spins suggest.
+
+    Random spins, whatever the initial state: near equilibrium torques vanish, and a step chosen there is too
+    long for what thermal motion or a wall does later.
+
+    Raises:
+        ConfigError: there is no torque to choose a step by.
+    """
+    if integrator.dt is not None:
+        run.say(f"  time step {integrator.dt:g}, integrator {integrator.name}, damping {integrator.alpha:g}")
+        return integrator
+    spins = torch.from_numpy(
+        initial_spins(replace(protocol, initial="random", replicas=1), lattice, seed)
+    ).to(device)
+    _, force = field(spins)
+    warmest = max(protocol.T_start, protocol.T_end) if isinstance(protocol, Anneal) else integrator.T
+    suggested = suggest_timestep(force, spins, replace(integrator, T=warmest))
+    # two digits: what is printed is what is used, and the last bits of the torque do not matter
+    chosen = replace(integrator, dt=float(f"{suggested:.2g}"))
+    torque = float(largest_torque(spins, force).max())
+    run.say(
+        f"  time step {chosen.dt:g} suggested from the largest torque {torque:.3g} of random spins, "
+        f"integrator {integrator.name}, damping {integrator.alpha:g}"
+    )
+    return chosen
+
+
+def _check_continuation(path: Path, run: Run, protocol: Protocol) -> None:
+    if not path.exists():
+        return
+    if not run.resumed:
+        raise ConfigError(
+            "output", str(run.folder), "holds a trajectory already; resume=<that folder> continues it."
+        )
+    stored = open_trajectory(path).attributes["config"]["protocol"]["steps"]
+    if protocol.depends_on_steps and stored != protocol.steps:
+        what = f"the schedule of {protocol.name} spans the whole run"
+        raise ConfigError("protocol.steps", protocol.steps, f"{what}; a resumed run keeps {stored}.")
+
+
+def _stored_timestep(path: Path, integrator: Integrator) -> Integrator:
+    """The suggested time step of the run that continues: not to be suggested anew."""
+    if integrator.dt is not None or not path.exists():
+        return integrator
+    return replace(integrator, dt=float(open_trajectory(path).attributes["config"]["dt"]))
+
+
+def _page(
+    cfg: DictConfig, run: Run, lattice: Lattice, result: Simulation, name: str, metrics: dict[str, Any]
+) -> None:
+    pictures = draw(result, lattice, run, name)
+    final = {
+        key.removeprefix("simulate/final_").replace("_", " "): value
+        for key, value in metrics.items()
+        if key.startswith("simulate/final_")
+    }
+    facts = {
+        key.removeprefix("simulate/").replace("_", " "): value
+        for key, value in metrics.items()
+        if not key.startswith("simulate/final_") and key != "simulate/trajectory_hash"
+    }
+    sections = [
+        Section(
+            "Observables",
+            tables=(metrics_table(final, "last frame, mean over replicas"),),
+            pictures=pictures.series,
+        ),
+        Section("Last frame", pictures=pictures.maps),
+        Section("The run", tables=(metrics_table(facts),)),
+    ]
+    publish(
+        cfg,
+        run,
+        f"{cfg.protocol.name.capitalize()} on {lattice.name} {' × '.join(map(str, lattice.shape))}",
+        sections,
+        [Metric(key, value) for key, value in list(final.items())[:6]],
+        f"{result.steps} steps of dS/dt = s S × F − α S × (S × F) with "
+        + ("the exact field." if cfg.checkpoint is None else f"the learned field of {cfg.checkpoint}."),
+    )
