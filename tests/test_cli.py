@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from magsim.config import check, compose
+from magsim.errors import ConfigError
 from magsim.tasks.cli import main
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"
@@ -81,7 +83,7 @@ WRONG: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("line", WRONG)
+@pytest.mark.parametrize("line", list(WRONG)[::2])
 def test_a_wrong_configuration_is_refused_with_one_sentence_and_exit_code_2(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +97,16 @@ def test_a_wrong_configuration_is_refused_with_one_sentence_and_exit_code_2(
     assert err.count("\n") == 1
     assert "Traceback" not in out + err
     assert not (tmp_path / "outputs").exists(), "nothing is written before the checks"
+
+
+@pytest.mark.parametrize("line", list(WRONG)[1::2])
+def test_a_wrong_configuration_is_refused_from_python(line: str, tmp_path: Path) -> None:
+    """The other half of the list, without the command line around it (half the time)."""
+    key, words = WRONG[line]
+    with pytest.raises(ConfigError) as refused:
+        check(compose(line.split(" ")))
+    assert str(refused.value).startswith(key)
+    assert words in str(refused.value)
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,22 +17,29 @@ from magsim.tasks.compare import comparison, differing_keys, find_runs, read_ent
 QUICK = ["task=simulate", "protocol.steps=3", "protocol.record_every=1", "logger=csv"]
 
 
-@pytest.fixture
-def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two finished jobs, one failed."""
-    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path / "outputs"))
-    monkeypatch.setitem(dispatch.TASKS, "simulate", "fake_task")
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    assert main(["-m", *QUICK, "seed=1,2,14"]) == 1
-    (folder,) = tmp_path.glob("outputs/simulate/default/sweep-*")
+    outputs = tmp_path_factory.mktemp("outputs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAGSIM_OUTPUTS", str(outputs))
+        patch.setitem(dispatch.TASKS, "simulate", "fake_task")
+        patch.syspath_prepend(str(Path(__file__).parent))
+        assert main(["-m", *QUICK, "seed=1,2,14"]) == 1
+    (folder,) = outputs.glob("simulate/default/sweep-*")
     return folder
 
 
-def test_a_sweep_becomes_one_table_one_page_and_one_figure_per_series(
-    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture(autouse=True)
+def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the comparisons go."""
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path / "outputs"))
+    return tmp_path / "outputs"
+
+
+def test_a_sweep_becomes_one_table_one_page_and_one_figure_per_series(sweep: Path, outputs: Path) -> None:
     assert main(["task=compare", f"runs={sweep}", "logger=csv"]) == 0
-    (folder,) = tmp_path.glob("outputs/compare/default/*")
+    (folder,) = outputs.glob("compare/default/*")
     with (folder / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["seed"], row["steps"]) for row in rows] == [("1", "3"), ("2", "3")]
@@ -56,13 +64,14 @@ def test_runs_are_found_by_folder_and_by_glob_in_the_order_of_jobs(sweep: Path) 
 
 
 def test_nothing_finished_and_unknown_series_are_errors(
-    sweep: Path, capsys: pytest.CaptureFixture[str]
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["task=compare", f"runs={sweep}", "logger=csv", "task.metrics=[train/los]"]) == 2
     assert "train/loss" in capsys.readouterr().err
-    for folder in find_runs(str(sweep)):
+    copy = shutil.copytree(sweep, tmp_path / "copy")
+    for folder in find_runs(str(copy)):
         write_json(folder / "status.json", read_json(folder / "status.json") | {"status": "failed"})
-    assert main(["task=compare", f"runs={sweep}", "logger=csv"]) == 2
+    assert main(["task=compare", f"runs={copy}", "logger=csv"]) == 2
     assert "none of the 3 runs there is finished" in capsys.readouterr().err
 
 

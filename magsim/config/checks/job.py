@@ -87,6 +87,9 @@ def _task(cfg: DictConfig) -> None:
             cfg, "runs", cfg.runs is not None, "task=compare needs a sweep folder or a glob of run folders."
         )
         require(cfg, "runs", bool(matching(cfg.runs)), "matches nothing.")
+    if cfg.resume is not None:
+        found = (Path(cfg.resume).expanduser() / "config.yaml").is_file()
+        require(cfg, "resume", found, "must be a run folder: there is no config.yaml in it.")
     if cfg.resume is not None and task not in RESUMABLE:
         raise ConfigError(
             "resume", cfg.resume, f"task={task} cannot resume; only {', '.join(RESUMABLE)} can."
