@@ -1,0 +1,206 @@
+"""The main job: label, train, evaluate, compare learned with exact dynamics, quench a large lattice, report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from magsim.dynamics import EffectiveField, Quench, make_integrator
+from magsim.lattice import Lattice
+from magsim.learning.dataset import SpinDataset
+from magsim.observables import measure, select
+from magsim.report.figures import quench_curves
+from magsim.report.page import Metric, Picture, Section, Table, metrics_table
+from magsim.runs import Run, seconds
+from magsim.tasks import evaluate as evaluation
+from magsim.tasks.build import build_classical, build_lattice, load_field, plain, torch_device, torch_dtype
+from magsim.tasks.pages import data_section, errors_section, headline, publish, training_section
+from magsim.tasks.simulate import build_integrator, build_protocol, choose_timestep
+from magsim.tasks.simulation import Simulation, simulate
+from magsim.tasks.simulation_figures import draw
+from magsim.tasks.train import Trained, dataset_for, train
+
+
+def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
+    """``task=pipeline``: the whole path in one run folder; ``resume=`` goes on with the stage that was cut.
+
+    Returns:
+        final metrics of all stages.
+    """
+    clock = Clock()
+    dataset = dataset_for(cfg, run)
+    clock.lap("data")
+    trained = train(cfg, run, dataset)
+    clock.lap("training")
+    result = evaluation.evaluate(cfg, run, trained.model, dataset, trained.split.test)
+    clock.lap("evaluation")
+    compared = compare_dynamics(cfg, run, trained)
+    clock.lap("comparison")
+    large, lattice, label = large_run(cfg, run, trained)
+    clock.lap("large lattice")
+    metrics = trained.metrics | result.metrics | compared.metrics | large.metrics("large") | clock.metrics
+    run.summary(metrics)
+
+    maps = draw(large, lattice, run, label, prefix="large_")
+    size = " × ".join(map(str, lattice.shape))
+    sections = [
+        data_section(run, dataset, trained.split.description),
+        training_section(run, trained),
+        errors_section(result),
+        Section("Learned against exact dynamics", compared.text, pictures=compared.pictures),
+        Section(
+            f"{cfg.protocol.name.capitalize()} on {size} with the learned field",
+            tables=(metrics_table(_final(large), "last frame"),),
+            pictures=(*maps.series, *maps.maps),
+        ),
+        Section("Time spent", tables=(Table(("stage", "time"), [[k, seconds(v)] for k, v in clock.laps.items()]),)),
+    ]
+    title = f"{cfg.hamiltonian.name} on the {lattice.name} lattice, learned by {cfg.model.name}"
+    metrics_shown = [*headline(result), *[Metric(f"{size}: {name}", value) for name, value in list(_final(large).items())[2:4]]]
+    publish(cfg, run, title, sections, metrics_shown)
+    run.say(f"  total {seconds(sum(clock.laps.values()))}: " + ", ".join(f"{k} {seconds(v)}" for k, v in clock.laps.items()))
+    return metrics
+
+
+class Clock:
+    """Wall time of the stages."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, stage: str) -> None:
+        now = time.monotonic()
+        self.laps[stage], self._last = now - self._last, now
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return {f"seconds/{stage.replace(' ', '_')}": value for stage, value in self.laps.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Learned and exact quenches from the same held-out initial states."""
+
+    text: str
+    metrics: dict[str, Any]
+    pictures: tuple[Picture, ...] = ()
+
+
+def compare_dynamics(cfg: DictConfig, run: Run, trained: Trained) -> Comparison:
+    """Repeat the held-out exact quenches of the dataset with the learned field, from the same initial states.
+
+    The exact side costs nothing: its states are in the dataset. Without quenches in the data there is nothing to compare.
+    """
+    dataset = trained.dataset
+    trajectories = held_out_quenches(dataset, trained.split.test)
+    sampler = quench_recipe(dataset)
+    if not trajectories or sampler is None:
+        text = "The data hold no whole quench with a known time step among the held-out trajectories: nothing to compare with."
+        run.say(f"  {text}")
+        return Comparison(text, {})
+    run.headline("Learned against exact dynamics")
+    lattice = trained.model.lattice
+    order = [np.flatnonzero((dataset.trajectory == t) & (dataset.source_names == "quench")) for t in trajectories]
+    order = [index[np.argsort(dataset.step[index])] for index in order]
+    steps = dataset.step[order[0]]
+    exact_spins = np.stack([dataset.spins[index] for index in order], axis=1)  # (frames, R, N, 3)
+    names = select(["nn_correlation", "mean_abs_chirality"] if lattice.dim == 2 else ["nn_correlation"], lattice)
+    exact = measure(names, lattice, exact_spins)
+    integrator = make_integrator(
+        sampler["integrator"], dt=sampler["dt"], alpha=sampler["alpha"], sense=sampler["sense"]
+    )
+    protocol = Quench(int(steps[-1]), int(steps[1] - steps[0]), len(trajectories))
+    learned = simulate(
+        learned_field(cfg, trained, lattice, classical=False),
+        lattice,
+        integrator,
+        protocol,
+        names,
+        int(cfg.seed),
+        run,
+        run.folder / "comparison.zarr",
+        initial=exact_spins[0],
+        identity={"model": trained.hash},
+        parents={"model": trained.hash, "dataset": dataset.content_hash},
+        device=str(torch_device(cfg)),
+        label="learned quench",
+        prefix="comparison",
+    )
+    curves = {
+        "exact": {"time": steps * integrator.step_size, **exact},
+        "learned": {"time": learned.time, **learned.series},
+    }
+    figure = quench_curves(run.folder / "exact_and_learned.png", curves, names, references=lattice.name == "triangular")
+    run.image("exact_and_learned", figure)
+    metrics = {}
+    for name in names:
+        metrics[f"comparison/exact_final_{name}"] = float(exact[name][-1].mean())
+        metrics[f"comparison/learned_final_{name}"] = float(learned.series[name][-1].mean())
+        run.say(f"  {name.replace('_', ' ')} at the end: exact {exact[name][-1].mean():.3f}, learned {learned.series[name][-1].mean():.3f}")
+    size = " × ".join(map(str, lattice.shape))
+    caption = f"{len(trajectories)} quenches on {size} from the same random states, which the model has not seen; mean and spread."
+    return Comparison("", metrics, (Picture(figure, caption),))
+
+
+def held_out_quenches(dataset: SpinDataset, test: np.ndarray) -> list[int]:
+    """Quench trajectories that lie wholly in the test part and start at step 0."""
+    mine = test[dataset.source_names[test] == "quench"]
+    found = []
+    for t in np.unique(dataset.trajectory[mine]):
+        whole = np.flatnonzero((dataset.trajectory == t) & (dataset.source_names == "quench"))
+        if np.isin(whole, mine).all() and len(whole) > 1 and dataset.step[whole].min() == 0:
+            found.append(int(t))
+    return found
+
+
+def quench_recipe(dataset: SpinDataset) -> dict[str, Any] | None:
+    """Integrator of the dataset's quenches; None if it is not known."""
+    sampler = dataset.config.get("sampler", {})
+    recipe = sampler.get("quench", sampler if sampler.get("name") == "quench" else None)
+    return recipe if recipe and recipe.get("dt") else None
+
+
+def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, Lattice, str]:
+    """The protocol of the configuration with the learned field on ``task.large_shape`` (null: four times the training's)."""
+    shape = cfg.task.large_shape or [4 * n for n in build_lattice(cfg).shape]
+    lattice = trained.model.lattice.with_shape(list(shape))
+    protocol = build_protocol(cfg)
+    device = str(torch_device(cfg))
+    field = learned_field(cfg, trained, lattice)
+    run.headline(f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, shape))} with the learned field")
+    integrator = choose_timestep(field, build_integrator(cfg), protocol, lattice, int(cfg.seed), run, device)
+    result = simulate(
+        field,
+        lattice,
+        integrator,
+        protocol,
+        select(None if cfg.observables.names is None else list(cfg.observables.names), lattice),
+        int(cfg.seed),
+        run,
+        run.folder / "trajectory.zarr",
+        every=int(cfg.observables.every),
+        identity={"model": trained.hash, "precision": str(cfg.compute.precision), "classical": plain(cfg.classical)},
+        config=plain(cfg),
+        parents={"model": trained.hash},
+        device=device,
+        label=protocol.name,
+        prefix="large",
+    )
+    run.artifact("trajectory", run.folder / "trajectory.zarr", result.content_hash)
+    return result, lattice, field.name
+
+
+def learned_field(cfg: DictConfig, trained: Trained, lattice: Lattice, classical: bool = True) -> EffectiveField:
+    """The trained field on a lattice, plus the classical terms of the configuration."""
+    field = load_field(trained.path, lattice, device=str(torch_device(cfg)), dtype=torch_dtype(cfg))
+    terms = build_classical(cfg, lattice) if classical else None
+    return field if terms is None else field + terms
+
+
+def _final(result: Simulation) -> dict[str, float]:
+    return {name.replace("_", " "): float(values[-1].mean()) for name, values in result.series.items()}
