@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from magsim.config import CONF, check, complete, compose, groups, to_flat
+from magsim.config import CONF, check, compose, groups, to_flat
 from magsim.config.schema import Config
 from magsim.config.schema.root import OPTIONS
 from magsim.errors import ConfigError
@@ -96,12 +96,6 @@ def test_flat_configuration_has_dotted_keys_and_plain_values() -> None:
     assert flat["lattice.shape"] == [6, 6]
     assert flat["sampler.random.count"] > 0
     assert not any(isinstance(value, dict) for value in flat.values())
-
-
-def test_the_large_lattice_follows_the_training_lattice_unless_it_is_given() -> None:
-    assert list(complete(compose()).task.large_shape) == [48, 48]
-    assert list(complete(compose(["lattice=chain"])).task.large_shape) == [256]
-    assert list(complete(compose(["task.large_shape=[30,60]"])).task.large_shape) == [30, 60]
 
 
 def test_values_set_from_python_are_checked_too() -> None:

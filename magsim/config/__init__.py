@@ -2,7 +2,6 @@
 
 - :func:`compose` -- the configuration of a list of overrides, as on the command line,
 - :func:`check` -- ranges, files and choices that exclude each other,
-- :func:`complete` -- values that follow from others,
 - :func:`to_flat` -- ``{"lattice.shape": [12, 12], ...}``,
 - :func:`resumed` -- the configuration of a run folder, with what may grow.
 """
@@ -10,7 +9,6 @@
 from __future__ import annotations
 
 from magsim.config.checks import check
-from magsim.config.completion import complete
 from magsim.config.composition import compose, to_flat
 from magsim.config.errors import translate, translated
 from magsim.config.paths import CONF, groups
@@ -21,7 +19,6 @@ __all__ = [
     "CONF",
     "Config",
     "check",
-    "complete",
     "compose",
     "groups",
     "register",

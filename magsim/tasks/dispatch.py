@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from magsim.config import check, complete, to_flat
+from magsim.config import check, to_flat
 from magsim.errors import ConfigError
 from magsim.runs import open_run
 
@@ -48,7 +48,6 @@ def execute(
         RunError: the run failed.
     """
     check(cfg)
-    complete(cfg)
     if cfg.task.name not in TASKS:
         raise ConfigError("task.name", cfg.task.name, f"must be one of {', '.join(TASKS)}.")
     if folder is None and cfg.resume is None and cfg.output is not None and cfg.task.name != "label":
