@@ -1,17 +1,18 @@
 """The group-theoretical bispectrum descriptor of a site's magnetic environment.
 
-Bonds ``b = S_p . S_q`` and chiralities ``c = S_p . (S_q x S_r)`` inside a cutoff are invariant under spin rotations; the
-site's point group permutes them. Their symmetry-adapted combinations ``f^{G,r}`` (irrep G, copy r) give invariants of the
-lattice as well:
+Bonds ``b = S_p . S_q`` and chiralities ``c = S_p . (S_q x S_r)`` inside a cutoff are invariant under spin
+rotations; the site's point group permutes them. Their symmetry-adapted combinations ``f^{G,r}`` (irrep G,
+copy r) give invariants of the lattice as well:
 
 - linear: ``f`` itself for the trivial irrep (bonds only),
 - power spectrum: ``p = f^{G,r} . f^{G,r}``,
 - reference products: ``q = f^{G,r} . f_ref^{G,k}``, the relative phases of the copies of one irrep,
-- bispectrum (optional): ``C f_ref^{G1} f_ref^{G2} f_ref^{G3}`` with the group's Clebsch-Gordan tensors C, the phases between irreps.
+- bispectrum (optional): ``C f_ref^{G1} f_ref^{G2} f_ref^{G3}`` with the group's Clebsch-Gordan tensors C, the
+  phases between irreps.
 
-Every one is a polynomial of the spins, hence smooth. Chiralities are odd under time reversal; with ``time_reversal`` only even
-products are kept. Sources: Zhang, Saha, Chern, arXiv:2201.00798; Tyberg et al., arXiv:2501.06171; Bartok, Kondor, Csanyi,
-Phys. Rev. B 87, 184115, doi:10.1103/PhysRevB.87.184115.
+Every one is a polynomial of the spins, hence smooth. Chiralities are odd under time reversal; with
+``time_reversal`` only even products are kept. Sources: Zhang, Saha, Chern, arXiv:2201.00798; Tyberg et al.,
+arXiv:2501.06171; Bartok, Kondor, Csanyi, Phys. Rev. B 87, 184115, doi:10.1103/PhysRevB.87.184115.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class BispectrumOptions:
 
 @dataclass(frozen=True)
 class Block:
-    """Columns ``start : start + copies*dim`` of the coefficients: the copies of one irrep and one time-reversal parity."""
+    """Columns ``start : start + copies*dim`` of the coefficients: copies of one irrep of one time parity."""
 
     irrep: Irrep
     odd: bool
@@ -82,12 +83,16 @@ class BispectrumDescriptor(nn.Module):
         super().__init__()
         self.options = options
         bond_cutoff = options.cutoff if options.bond_cutoff is None else options.bond_cutoff
-        self.environment: Environment = make_environment(lattice, options.cutoff, bond_cutoff, options.chirality_cutoff)
+        self.environment: Environment = make_environment(
+            lattice, options.cutoff, bond_cutoff, options.chirality_cutoff
+        )
         self.irreps = irreps(self.environment.group)
         self.blocks, adapt = self._symmetry_adapt()
         self.register_buffer("adapt", torch.tensor(adapt), persistent=False)
         self.register_buffer("bond_index", torch.tensor(self.environment.bonds.T.copy()), persistent=False)
-        self.register_buffer("triangle_index", torch.tensor(self.environment.triangles.T.copy()), persistent=False)
+        self.register_buffer(
+            "triangle_index", torch.tensor(self.environment.triangles.T.copy()), persistent=False
+        )
         self._make_references()
         self.bind(lattice)
 
@@ -97,7 +102,10 @@ class BispectrumDescriptor(nn.Module):
         n_bonds, n_triangles = len(env.bonds), len(env.triangles)
         blocks, rows, start = [], [], 0
         for tuples, odd, offset in ((env.bonds, False, 0), (env.triangles, True, n_bonds)):
-            orbits = [(orbit, env.representation(tuples, odd)[:, orbit][:, :, orbit]) for orbit in env.orbits(tuples)]
+            orbits = [
+                (orbit, env.representation(tuples, odd)[:, orbit][:, :, orbit])
+                for orbit in env.orbits(tuples)
+            ]
             for irrep in self.irreps:
                 copies = 0
                 for orbit, representation in orbits:
@@ -118,7 +126,7 @@ class BispectrumDescriptor(nn.Module):
             count = min(self.options.references, block.copies)
             mixture = np.linalg.qr(generator.normal(size=(block.copies, block.copies)))[0][:, :count]
             self.register_buffer(f"reference_{k}", torch.tensor(mixture), persistent=False)
-        self._triples = []
+        self._triples: list[tuple[int, int, int, str]] = []
         if self.options.bispectrum:
             for a in range(len(self.blocks)):
                 for b in range(a, len(self.blocks)):
@@ -185,7 +193,11 @@ class BispectrumDescriptor(nn.Module):
                 parts.append((f @ reference.transpose(-1, -2)).flatten(-2))
         for a, b, c, name in self._triples:
             product = torch.einsum(
-                "...i,...j,...k,nijk->...n", references[a][..., 0, :], references[b][..., 0, :], references[c][..., 0, :], getattr(self, name)
+                "...i,...j,...k,nijk->...n",
+                references[a][..., 0, :],
+                references[b][..., 0, :],
+                references[c][..., 0, :],
+                getattr(self, name),
             )
             parts.append(product)
         return torch.cat(parts, dim=-1)

@@ -1,4 +1,4 @@
-"""The neighbourhood of a site: which spins it holds, its bonds and chiralities, and how the site group permutes them."""
+"""The neighbourhood of a site: its spins, bonds and chiralities, and how the site group permutes them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Environment:
         """``(|G|, m, m)`` signed permutation matrices of the group on tuples of points.
 
         Args:
-            odd: an odd permutation of the tuple's members flips the sign (chiralities), else it does not (bonds).
+            odd: an odd permutation of the members flips the sign (chiralities), else it does not (bonds).
         """
         index = {tuple(sorted(t)): k for k, t in enumerate(tuples.tolist())}
         result = np.zeros((len(self.group), len(tuples), len(tuples)))
@@ -68,7 +68,9 @@ def _parity(image: np.ndarray, target: np.ndarray) -> int:
     return 1 - 2 * (inversions % 2)
 
 
-def make_environment(lattice: Lattice, cutoff: float, bond_cutoff: float, chirality_cutoff: float = 0.0) -> Environment:
+def make_environment(
+    lattice: Lattice, cutoff: float, bond_cutoff: float, chirality_cutoff: float = 0.0
+) -> Environment:
     """Environment of a crystal.
 
     Args:
@@ -76,36 +78,41 @@ def make_environment(lattice: Lattice, cutoff: float, bond_cutoff: float, chiral
         bond_cutoff: largest distance of two of its spins that count as a bond.
         chirality_cutoff: largest side of the triangles whose chirality is used (0: none).
     """
-    offsets, _, displacement = lattice.offsets_within(cutoff, 0)
+    _, _, displacement = lattice.offsets_within(cutoff, 0)
     points = np.concatenate([np.zeros((1, lattice.dim)), displacement])
     distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
     near = distance < bond_cutoff + 1e-6
     bonds = np.array([(p, q) for p, q in combinations(range(len(points)), 2) if near[p, q]], dtype=np.int64)
     close = distance < chirality_cutoff + 1e-6
     triangles = [
-        (p, q, r) for p, q, r in combinations(range(len(points)), 3) if close[p, q] and close[q, r] and close[p, r]
+        (p, q, r)
+        for p, q, r in combinations(range(len(points)), 3)
+        if close[p, q] and close[q, r] and close[p, r]
     ]
     group = np.array(site_symmetries(lattice, 0))
     return Environment(points, group, bonds, np.array(triangles, dtype=np.int64).reshape(-1, 3))
 
 
 def neighbour_table(lattice: Lattice, environment: Environment) -> np.ndarray:
-    """``(N, M)`` sites of each site's environment, in equivalent order; N (a zero spin) beyond an open boundary.
+    """``(N, M)`` sites of each site's environment, in equivalent order; N (a zero spin) beyond open edges.
 
-    The environments of other sublattices are images of that of sublattice 0 under an operation of the crystal.
+    The environments of other sublattices are images of that of sublattice 0 under an operation of the
+    crystal.
 
     Raises:
         ConfigError: the crystal's sites are not all equivalent, or the cutoff exceeds half a periodic side.
     """
     _check_cutoff(lattice, environment)
-    carrier = {}
+    carrier: dict[int, np.ndarray] = {}
     for op in crystal_operations(lattice):
         carrier.setdefault(int(op.basis_map[0]), op.matrix)
     table = np.full((lattice.n_sites, len(environment.points)), lattice.n_sites, dtype=np.int64)
     inverse = np.linalg.inv(lattice.vectors)
     for b in range(lattice.n_basis):
         if b not in carrier:
-            raise ConfigError("lattice.name", lattice.name, "the descriptor needs all sites equivalent by symmetry.")
+            raise ConfigError(
+                "lattice.name", lattice.name, "the descriptor needs all sites equivalent by symmetry."
+            )
         points = environment.points @ carrier[b].T + lattice.basis[b]
         fractional = (points[:, None] - lattice.basis[None]) @ inverse
         hit = np.abs(fractional - np.round(fractional)).max(axis=-1) < 1e-6
@@ -123,5 +130,7 @@ def _check_cutoff(lattice: Lattice, environment: Environment) -> None:
     for axis, (face, periodic) in enumerate(zip(faces, lattice.periodic, strict=True)):
         if periodic and cutoff > face / 2 + 1e-9:
             raise ConfigError(
-                "descriptor.cutoff", round(float(cutoff), 4), f"at most half the periodic side, {face / 2:.4g} along axis {axis}."
+                "descriptor.cutoff",
+                round(float(cutoff), 4),
+                f"at most half the periodic side, {face / 2:.4g} along axis {axis}.",
             )

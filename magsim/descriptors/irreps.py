@@ -1,7 +1,8 @@
 """Irreducible representations of a point group, found numerically from its matrices.
 
-Everything follows from the group's own multiplication: no character table is typed in. All irreps are taken real and
-orthogonal, which is complete for groups with real irreps (every site group of the project's lattices).
+Everything follows from the group's own multiplication: no character table is typed in. All irreps are taken
+real and orthogonal, which is complete for groups with real irreps (every site group of the project's
+lattices).
 
 Source: standard representation theory; its use for spin descriptors: Zhang, Saha, Chern, arXiv:2201.00798.
 """
@@ -49,8 +50,9 @@ def multiplication_table(elements: np.ndarray) -> np.ndarray:
 def irreps(elements: np.ndarray) -> list[Irrep]:
     """All irreps of the group with matrices ``(|G|, d, d)``, the trivial one first, then by dimension.
 
-    A generic symmetric matrix that commutes with the regular representation has the irreps as its eigenspaces; each
-    irrep of dimension d shows up d times, and one copy of each (told apart by characters) is kept.
+    A generic symmetric matrix that commutes with the regular representation has the irreps as its
+    eigenspaces; each irrep of dimension d shows up d times, and one copy of each (told apart by characters)
+    is kept.
     """
     table = multiplication_table(elements)
     order = len(elements)
@@ -71,7 +73,9 @@ def irreps(elements: np.ndarray) -> list[Irrep]:
         raise ValueError("The point group has complex irreps, which this decomposition does not cover.")
     characters = [np.round(np.trace(m, axis1=1, axis2=2), 6) for m in found]
     # trivial first (largest character sum), then by dimension, then by the characters themselves
-    ranking = sorted(range(len(found)), key=lambda k: (found[k].shape[1], -characters[k].sum(), tuple(-characters[k])))
+    ranking = sorted(
+        range(len(found)), key=lambda k: (found[k].shape[1], -characters[k].sum(), tuple(-characters[k]))
+    )
     counts: dict[int, int] = {}
     result = []
     for k in ranking:
@@ -84,8 +88,9 @@ def irreps(elements: np.ndarray) -> list[Irrep]:
 def symmetry_adapted(representation: np.ndarray, irrep: Irrep) -> np.ndarray:
     """Rows that carry one irrep out of a (signed permutation) representation.
 
-    With the projection operators ``P_ij = (d/|G|) sum_g D_ij(g) U(g)``, the range of ``P_00`` holds one vector per
-    copy, and ``P_i0`` turns it into its partners, so that all copies transform with the same matrices.
+    With the projection operators ``P_ij = (d/|G|) sum_g D_ij(g) U(g)``, the range of ``P_00`` holds one
+    vector per copy, and ``P_i0`` turns it into its partners, so that all copies transform with the same
+    matrices.
 
     Args:
         representation: ``(|G|, m, m)`` orthogonal matrices U(g).
@@ -115,7 +120,7 @@ def _canonical(columns: np.ndarray) -> np.ndarray:
 
 
 def invariant_tensors(a: Irrep, b: Irrep, c: Irrep) -> np.ndarray:
-    """Invariants of a x b x c: ``(n, d_a, d_b, d_c)`` tensors t with ``t.(f_a f_b f_c)`` unchanged by the group.
+    """Invariants of a x b x c: ``(n, d_a, d_b, d_c)`` tensors t with invariant ``t.(f_a f_b f_c)``.
 
     These are the Clebsch-Gordan couplings of the bispectrum, as the range of the group average.
     """

@@ -1,7 +1,7 @@
 """Electrons hopping on a lattice and coupled to classical spins.
 
-A Hamiltonian here is data: it says which matrix belongs to a spin configuration, which elements of the one-body
-density matrix a solver must return, and what field and density follow from them. It solves nothing.
+A Hamiltonian here is data: it says which matrix belongs to a spin configuration, which elements of the
+one-body density matrix a solver must return, and what field and density follow from them. It solves nothing.
 """
 
 from __future__ import annotations
@@ -40,9 +40,13 @@ class Electrons:
 
     def __post_init__(self) -> None:
         if (self.mu is None) == (self.filling is None):
-            raise ConfigError("hamiltonian.mu", self.mu, f"give either mu or filling (filling={self.filling}), not both.")
+            raise ConfigError(
+                "hamiltonian.mu", self.mu, f"give either mu or filling (filling={self.filling}), not both."
+            )
         if self.filling is not None and not 0.0 < self.filling < 1.0:
-            raise ConfigError("hamiltonian.filling", self.filling, "the filling is a fraction of all states, in (0, 1).")
+            raise ConfigError(
+                "hamiltonian.filling", self.filling, "the filling is a fraction of all states, in (0, 1)."
+            )
         if self.T < 0:
             raise ConfigError("hamiltonian.T", self.T, "the temperature is not negative.")
 
@@ -58,7 +62,8 @@ class Electrons:
         total = sparse.csr_matrix((n, n))
         for t, shell in zip(self.hopping, self.lattice.shells(len(self.hopping)), strict=True):
             if t != 0.0:
-                total = total + sparse.coo_matrix((np.full(len(shell.i), -t), (shell.i, shell.j)), shape=(n, n)).tocsr()
+                amplitude = np.full(len(shell.i), -t)
+                total = total + sparse.csr_matrix((amplitude, (shell.i, shell.j)), shape=(n, n))
         return total
 
     @cached_property
@@ -94,8 +99,8 @@ class SDHamiltonian(Electrons):
         H(S) = - sum_ij t_ij c+_ia c_ja - J sum_i S_i . c+_ia sigma_ab c_ib .
 
     Energies in units of the hopping, spin-orbital index ``2 i + s``. The field is
-    ``F_i = J <c+_i sigma c_i>``. At ``J`` far above the bandwidth and fixed filling this is the double-exchange model
-    at finite Hund coupling.
+    ``F_i = J <c+_i sigma c_i>``. At ``J`` far above the bandwidth and fixed filling this is the
+    double-exchange model at finite Hund coupling.
 
     Attributes:
         J: coupling (Pauli matrices, no factor 1/2).
@@ -129,7 +134,7 @@ class SDHamiltonian(Electrons):
         n = self.lattice.n_sites
         blocks = sparse.kron(sparse.identity(n), np.ones((2, 2)))
         hopping = sparse.kron(self.hopping_matrix, np.eye(2))
-        # the union of both patterns; explicit zeros are kept by adding complex markers and removing them again
+        # the union of both patterns: complex markers keep the explicit zeros, and are removed again
         matrix = (hopping + 1j * blocks).tocsr()
         matrix.sort_indices()
         matrix.data = matrix.data.real.astype(np.complex128)
@@ -146,8 +151,9 @@ class SDHamiltonian(Electrons):
 
     @cached_property
     def pattern(self) -> tuple[np.ndarray, np.ndarray]:
-        up = 2 * np.arange(self.lattice.n_sites)[:, None]
-        return (up + [0, 1, 0]).ravel(), (up + [0, 1, 1]).ravel()  # uu, dd, ud per site
+        up = 2 * np.arange(self.lattice.n_sites)
+        rows, columns = np.stack([up, up + 1, up], axis=1), np.stack([up, up + 1, up + 1], axis=1)
+        return rows.ravel(), columns.ravel()  # uu, dd, ud per site
 
     def observe(self, spins: Any, elements: Any, xp: ModuleType = np) -> tuple[Any, Any]:
         rho = elements.reshape(len(elements), self.lattice.n_sites, 3)
@@ -162,10 +168,10 @@ class ProjectedDoubleExchange(Electrons):
 
         H_ij = - t_ij <chi_i|chi_j> ,   (S_i . sigma) chi_i = chi_i ,   |<chi_i|chi_j>|^2 = (1 + S_i.S_j)/2
 
-    (Anderson and Hasegawa, Phys. Rev. 100, 675, doi:10.1103/PhysRev.100.675). One state per site; the filling counts
-    electrons per site of the lower band. A turn ``dS = w x S`` changes ``chi`` by ``-(i/2) w.sigma chi``, so with
-    ``tau_i = Re[i sum_j rho_ji H-tilde_ij]``, ``H-tilde_ij = -t_ij chi_i+ sigma chi_j``, the energy changes by ``w.tau`` and
-    the field, purely transverse, is ``F_i = S_i x tau_i``.
+    (Anderson and Hasegawa, Phys. Rev. 100, 675, doi:10.1103/PhysRev.100.675). One state per site; the filling
+    counts electrons per site of the lower band. A turn ``dS = w x S`` changes ``chi`` by ``-(i/2) w.sigma
+    chi``, so with ``tau_i = Re[i sum_j rho_ji H-tilde_ij]``, ``H-tilde_ij = -t_ij chi_i+ sigma chi_j``, the
+    energy changes by ``w.tau`` and the field, purely transverse, is ``F_i = S_i x tau_i``.
     """
 
     @property
@@ -174,7 +180,7 @@ class ProjectedDoubleExchange(Electrons):
 
     @staticmethod
     def spinors(spins: Any, xp: ModuleType = np) -> Any:
-        """``(..., 2)`` spinors along ``(..., 3)`` spins; the gauge is switched at the equator, away from its pole."""
+        """``(..., 2)`` spinors along ``(..., 3)`` unit spins; two gauges that join at the equator."""
         x, y, z = spins[..., 0], spins[..., 1], spins[..., 2]
         north = z >= 0
         a = xp.where(north, 1 + z, x - 1j * y)
@@ -200,7 +206,8 @@ class ProjectedDoubleExchange(Electrons):
     @cached_property
     def pattern(self) -> tuple[np.ndarray, np.ndarray]:
         site = np.arange(self.n_states)
-        return np.concatenate([site, self.bonds.col]), np.concatenate([site, self.bonds.row])  # rho_ii, rho_ji
+        rows, columns = [site, self.bonds.col], [site, self.bonds.row]  # rho_ii, then rho_ji
+        return np.concatenate(rows), np.concatenate(columns)
 
     def observe(self, spins: Any, elements: Any, xp: ModuleType = np) -> tuple[Any, Any]:
         n = self.n_states
@@ -214,5 +221,8 @@ class ProjectedDoubleExchange(Electrons):
 
 
 def _sum_by_row(values: Any, rows: Any, n: int, xp: ModuleType) -> Any:
-    columns = [xp.bincount(rows, weights=xp.ascontiguousarray(values[:, k]), minlength=n) for k in range(values.shape[1])]
+    columns = [
+        xp.bincount(rows, weights=xp.ascontiguousarray(values[:, k]), minlength=n)
+        for k in range(values.shape[1])
+    ]
     return xp.stack(columns, axis=-1)

@@ -1,5 +1,7 @@
 """Exact electron-mediated energies and fields: Hamiltonian + spins -> Labels."""
 
+from __future__ import annotations
+
 from magsim.labelers.ed import EDLabeler
 from magsim.labelers.labels import Labeler, Labels
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from magsim.arrays import array_module, free_memory, to_numpy
+from magsim.arrays import array_module, eigh, free_memory, to_numpy
 from magsim.hamiltonian.electronic import Electrons
 from magsim.labelers.ensemble import canonical_T0, fermi, grand_potential, solve_mu
 from magsim.labelers.labels import Labels
@@ -22,10 +22,12 @@ NEGLIGIBLE = 1e-17
 class EDLabeler:
     """Labels from all eigenvalues and eigenvectors,
 
-        rho_ab = sum_n f(e_n) V_an V_bn* ,   F = Omega + mu N_e ,   F_i = -dE/dS_i from the elements of rho that H says.
+        rho_ab = sum_n f(e_n) V_an V_bn* ,   F = Omega + mu N_e ,
 
-    A degenerate Fermi level at T = 0 is filled evenly (the T -> 0 limit); the field is then one element of the energy's
-    subdifferential, and unique by symmetry.
+    and the field ``F_i = -dE/dS_i`` from the elements of rho that the Hamiltonian names.
+
+    A degenerate Fermi level at T = 0 is filled evenly (the T -> 0 limit); the field is then one element of
+    the energy's subdifferential, and unique by symmetry.
 
     Attributes:
         hamiltonian: what to solve.
@@ -40,16 +42,19 @@ class EDLabeler:
     def label(self, spins: Any) -> Labels:
         """Label spins ``(B, N, 3)``; NumPy arrays in and out.
 
-        The error estimate is the rounding of the eigensolver, ``eps * |H| * n`` over the spacing that smears a level
-        (T, or the gap at the Fermi level at T = 0), times J-like field scale; see :meth:`_error`.
+        The error estimate is the rounding of the eigensolver, ``eps * |H| * n`` over the spacing that smears
+        a level (T, or the gap at the Fermi level at T = 0), times J-like field scale; see :meth:`_error`.
         """
         start = time.perf_counter()
         xp = array_module(self.device)
         spins = np.asarray(spins, dtype=np.float64)
         size = self.batch_size or self._batch_that_fits(xp)
         parts = [self._label_batch(xp.asarray(spins[k : k + size]), xp) for k in range(0, len(spins), size)]
-        arrays = [np.concatenate([to_numpy(part[k]) for part in parts]) for k in range(5)]
-        return Labels(*arrays, method=f"ed/{xp.__name__}", wall_time=time.perf_counter() - start)
+        energy, field, density, mu, error = (
+            np.concatenate([to_numpy(part) for part in column]) for column in zip(*parts, strict=True)
+        )
+        method, wall_time = f"ed/{xp.__name__}", time.perf_counter() - start
+        return Labels(energy, field, density, mu, error, method, wall_time)
 
     def _batch_that_fits(self, xp: ModuleType) -> int:
         # H, its eigenvectors and LAPACK's workspace: about six complex matrices per configuration
@@ -59,7 +64,7 @@ class EDLabeler:
 
     def _label_batch(self, spins: Any, xp: ModuleType) -> tuple[Any, Any, Any, Any, Any]:
         h = self.hamiltonian
-        levels, vectors = xp.linalg.eigh(h.dense(spins, xp))
+        levels, vectors = eigh(h.dense(spins, xp), xp)
         if h.filling is None:
             mu = xp.full(len(spins), h.mu)
             occupation = fermi(levels, mu, h.T, xp)
@@ -79,9 +84,9 @@ class EDLabeler:
     def _elements(self, vectors: Any, occupation: Any, xp: ModuleType) -> Any:
         """``rho[pattern]`` ``(B, len(pattern))``, occupied states only."""
         rows, columns = (xp.asarray(index) for index in self.hamiltonian.pattern)
-        occupied = int((occupation > NEGLIGIBLE).sum(axis=1).max())
         elements = xp.empty((len(vectors), len(rows)), dtype=np.complex128)
         for b in range(len(vectors)):
+            occupied = int((occupation[b] > NEGLIGIBLE).sum())
             v = vectors[b, :, :occupied]
             elements[b] = xp.einsum("en,en->e", (v * occupation[b, :occupied])[rows], v[columns].conj())
         return elements

@@ -26,8 +26,9 @@ def fermi(levels: Any, mu: Any, T: float, xp: ModuleType = np) -> Any:
 def canonical_T0(levels: Any, electrons: float, xp: ModuleType = np) -> tuple[Any, Any]:
     """Occupations and mu of exactly ``electrons`` particles at T = 0.
 
-    ``levels`` ``(B, M)`` ascending. The lowest levels are filled; a degenerate shell at the Fermi level (within 1e-9) takes its
-    electrons equally in every state, which keeps the symmetry of the spins and makes the field unique.
+    ``levels`` ``(B, M)`` ascending. The lowest levels are filled; a degenerate shell at the Fermi level
+    (within 1e-9) takes its electrons equally in every state, which keeps the symmetry of the spins and makes
+    the field unique.
     """
     m = levels.shape[1]
     whole = min(int(np.ceil(electrons - 1e-9)), m)

@@ -13,8 +13,8 @@ class Labels:
     """Exact answers for a batch of B spin configurations on N sites.
 
     Attributes:
-        energy: ``(B,)`` total energy: the grand potential Omega at fixed mu, the free energy F = Omega + mu N_e at fixed
-            filling (both the plain energy at T = 0, up to ``- mu N_e`` in Omega).
+        energy: ``(B,)`` total energy: the grand potential Omega at fixed mu, the free energy
+            F = Omega + mu N_e at fixed filling (both the plain energy at T = 0, up to ``- mu N_e`` in Omega).
         field: ``(B, N, 3)`` ``F_i = -dE/dS_i``.
         density: ``(B, N)`` electrons per site.
         mu: ``(B,)`` chemical potential.
@@ -35,7 +35,10 @@ class Labels:
 class Labeler(Protocol):
     """Anything that solves a Hamiltonian for given spins."""
 
-    hamiltonian: Electrons
+    @property
+    def hamiltonian(self) -> Electrons:
+        """What is solved."""
+        ...
 
     def label(self, spins: Any) -> Labels:
         """Label spins ``(B, N, 3)``."""

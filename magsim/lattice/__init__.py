@@ -1,5 +1,7 @@
 """Sites, neighbour shells, symmetries and plaquettes of the lattices, found from their geometry."""
 
+from __future__ import annotations
+
 from magsim.lattice.crystal import UNIT_CELLS, Lattice, Shell, make_lattice
 from magsim.lattice.symmetry import PointOperation, crystal_operations, site_permutations, site_symmetries
 

@@ -147,7 +147,9 @@ class Lattice:
                 j = self.site_index(self.cells + offset, np.full(self.n_cells, s))
                 keep = j >= 0
                 key = round(float(np.linalg.norm(d)) / DISTANCE_TOLERANCE)
-                found.setdefault(key, []).append((i[keep], j[keep], np.broadcast_to(d, (keep.sum(), self.dim))))
+                found.setdefault(key, []).append(
+                    (i[keep], j[keep], np.broadcast_to(d, (keep.sum(), self.dim)))
+                )
         shells = []
         for key in sorted(found):
             i, j, d = (np.concatenate(part) for part in zip(*found[key], strict=True))
@@ -209,7 +211,9 @@ def make_lattice(name: str, shape: Sequence[int], boundary: Sequence[str] | str 
     dim = len(vectors)
     if len(shape) != dim or any(int(n) != n or n < 1 for n in shape):
         raise ConfigError("lattice.shape", list(shape), f"{name} needs {dim} positive whole numbers.")
-    words = [boundary or "periodic"] * dim if boundary is None or isinstance(boundary, str) else list(boundary)
+    words = (
+        [boundary or "periodic"] * dim if boundary is None or isinstance(boundary, str) else list(boundary)
+    )
     if len(words) != dim or any(word not in ("periodic", "open") for word in words):
         raise ConfigError("lattice.boundary", words, f"{name} needs {dim} times 'periodic' or 'open'.")
     periodic = tuple(word == "periodic" for word in words)

@@ -17,8 +17,8 @@ SHEAR = np.array([[1.0, 3e-4], [1e-4, 1.0]])
 def triangulation(lattice: Lattice) -> np.ndarray:
     """``(M, 3)`` counter-clockwise triangles that cover the plane exactly once.
 
-    Delaunay triangulation of the infinite crystal, taken per unit cell and repeated; ``2 n_basis`` triangles per cell.
-    Triangles that cross an open boundary are left out.
+    Delaunay triangulation of the infinite crystal, taken per unit cell and repeated; ``2 n_basis`` triangles
+    per cell. Triangles that cross an open boundary are left out.
 
     Raises:
         ConfigError: the lattice is not two-dimensional.
@@ -71,7 +71,10 @@ def _repeat(lattice: Lattice, prototypes: list) -> np.ndarray:
     """Site indices of prototype triangles in every cell, open boundaries respected."""
     triangles = []
     for corners in prototypes:
-        columns = [lattice.site_index(lattice.cells + np.array(cell), np.full(lattice.n_cells, b)) for cell, b in corners]
+        columns = [
+            lattice.site_index(lattice.cells + np.array(cell), np.full(lattice.n_cells, b))
+            for cell, b in corners
+        ]
         triangles.append(np.stack(columns, axis=1))
     # cell by cell, so that neighbouring rows are neighbouring triangles
     table = np.stack(triangles, axis=1).reshape(-1, 3)

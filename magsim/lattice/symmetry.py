@@ -1,8 +1,8 @@
 """Point-group operations of a crystal, found from its geometry.
 
 An operation is an orthogonal matrix R and a translation t with R x + t a site for every site x. Candidates
-for R map the primitive vectors onto lattice vectors of the same lengths; those that are orthogonal and carry the basis
-onto itself are kept. Nothing is typed in per lattice.
+for R map the primitive vectors onto lattice vectors of the same lengths; those that are orthogonal and carry
+the basis onto itself are kept. Nothing is typed in per lattice.
 """
 
 from __future__ import annotations
@@ -69,15 +69,16 @@ def crystal_operations(lattice: Lattice) -> list[PointOperation]:
 
 
 def site_symmetries(lattice: Lattice, sublattice: int = 0) -> list[np.ndarray]:
-    """Site point group: orthogonal matrices about one basis site that leave the infinite crystal unchanged."""
+    """Site point group: orthogonal matrices about a basis site that leave the infinite crystal unchanged."""
     return [op.matrix for op in crystal_operations(lattice) if op.basis_map[sublattice] == sublattice]
 
 
 def site_permutations(lattice: Lattice, translations: bool = True) -> np.ndarray:
     """Symmetries of the finite lattice as permutations of its sites.
 
-    Row p means: the site i is carried to ``p[i]``; a configuration S becomes S' with ``S'[p] = S``. Operations that the
-    finite shape or an open boundary breaks are left out (a 4x6 square lattice has no fourfold axis).
+    Row p means: the site i is carried to ``p[i]``; a configuration S becomes S' with ``S'[p] = S``.
+    Operations that the finite shape or an open boundary breaks are left out (a 4x6 square lattice has no
+    fourfold axis).
 
     Args:
         translations: also the primitive translations along periodic axes (generators, not every power).

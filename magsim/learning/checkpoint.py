@@ -1,4 +1,4 @@
-"""Trained models on disk: weights, statistics and what is needed to build the model again; no pickled classes."""
+"""Trained models on disk: weights, statistics, what builds the model again; no pickled classes."""
 
 from __future__ import annotations
 
@@ -40,10 +40,18 @@ def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[
     raise ConfigError("model.name", model["name"], "known models are bp, linear.")
 
 
-def model_facts(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+def model_facts(
+    lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[str, Any], **more: Any
+) -> dict[str, Any]:
     """What a checkpoint stores beside the weights (plain types only)."""
     kind = {"name": lattice.name, "shape": list(lattice.shape), "boundary": list(lattice.boundary)}
-    return {"format_version": FORMAT_VERSION, "lattice": kind, "descriptor": dict(descriptor), "model": dict(model), **more}
+    return {
+        "format_version": FORMAT_VERSION,
+        "lattice": kind,
+        "descriptor": dict(descriptor),
+        "model": dict(model),
+        **more,
+    }
 
 
 def weights_hash(model: EnergyModel) -> str:
@@ -87,12 +95,18 @@ def load_checkpoint(source: str | Path) -> tuple[dict[str, Any], dict[str, Any]]
         raise DataError(path, "not a magsim checkpoint: it lacks the entry 'magsim' or 'state_dict'.")
     facts = content["magsim"]
     if facts.get("format_version") != FORMAT_VERSION:
-        raise DataError(path, f"format_version is {facts.get('format_version')}, this program reads {FORMAT_VERSION}.")
-    weights = {k.removeprefix("model."): v for k, v in content["state_dict"].items() if k.startswith("model.")}
+        raise DataError(
+            path, f"format_version is {facts.get('format_version')}, this program reads {FORMAT_VERSION}."
+        )
+    weights = {
+        k.removeprefix("model."): v for k, v in content["state_dict"].items() if k.startswith("model.")
+    }
     return weights, facts
 
 
-def load_model(source: str | Path, lattice: Lattice | None = None, dtype: torch.dtype | None = None) -> EnergyModel:
+def load_model(
+    source: str | Path, lattice: Lattice | None = None, dtype: torch.dtype | None = None
+) -> EnergyModel:
     """A trained model, bound to a lattice (default: the one it was trained on), in evaluation mode.
 
     Raises:
@@ -102,7 +116,11 @@ def load_model(source: str | Path, lattice: Lattice | None = None, dtype: torch.
     weights, facts = load_checkpoint(source)
     trained = make_lattice(**facts["lattice"])
     if lattice is not None and lattice.name != trained.name:
-        raise ConfigError("checkpoint", str(source), f"trained on lattice {trained.name}; lattice.name={lattice.name} does not fit.")
+        raise ConfigError(
+            "checkpoint",
+            str(source),
+            f"trained on lattice {trained.name}; lattice.name={lattice.name} does not fit.",
+        )
     model = build_model(lattice or trained, facts["descriptor"], facts["model"])
     precision = weights["mean"].dtype
     model = model.to(precision)

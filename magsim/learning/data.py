@@ -18,7 +18,7 @@ Batch = dict[str, Tensor]
 
 
 class EpochShuffle(Sampler[list[int]]):
-    """Batches of a permutation that depends on seed and epoch alone, so that a resumed run sees the same batches.
+    """Batches of a permutation that depends on seed and epoch alone: a resumed run sees the same batches.
 
     Lightning calls :meth:`set_epoch` before each epoch.
     """

@@ -13,8 +13,9 @@ def snapshot_weights(field: Tensor, spins: Tensor, floor: float | None) -> Tenso
 
         w = 1 / (rms^2 + floor^2 rms_all^2) ,
 
-    with the rms transverse field of the snapshot and of the whole set: errors count relative to the torques of their own
-    snapshot until these fall below the fraction ``floor`` of the typical one. ``floor=None``: equal weights ``1/rms_all^2``.
+    with the rms transverse field of the snapshot and of the whole set. Errors count relative to the torques
+    of their own snapshot until these fall below the fraction ``floor`` of the typical one. ``floor=None``:
+    equal weights ``1/rms_all^2``.
     """
     square = transverse(field, spins).pow(2).mean(dim=(1, 2))
     overall = square.mean()
@@ -26,8 +27,8 @@ def snapshot_weights(field: Tensor, spins: Tensor, floor: float | None) -> Tenso
 def field_loss(predicted: Tensor, exact: Tensor, spins: Tensor, weights: Tensor, gamma: float) -> Tensor:
     """``sum_b w_b [gamma MSE(S x F) + (1 - gamma) MSE(F)] / B`` of fields ``(B, N, 3)``.
 
-    With ``gamma = 1`` only the torque counts, which is all that a model on the sphere defines (published: about 0.99,
-    arXiv:2201.00798). The transverse part has the length of ``S x F``.
+    With ``gamma = 1`` only the torque counts, which is all that a model on the sphere defines (published:
+    about 0.99, arXiv:2201.00798). The transverse part has the length of ``S x F``.
     """
     error = predicted - exact
     torque = transverse(error, spins).pow(2).mean(dim=(1, 2))

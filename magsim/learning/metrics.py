@@ -13,7 +13,8 @@ def torque_metrics(exact: np.ndarray, predicted: np.ndarray, spins: np.ndarray) 
     """Errors of the transverse field, arrays ``(n, N, 3)``.
 
     Returns:
-        ``torque_rmse`` and ``torque_rms`` per Cartesian component, ``torque_error`` = their ratio, ``torque_r2`` = 1 - ratio^2.
+        ``torque_rmse`` and ``torque_rms`` per Cartesian component, ``torque_error`` = their ratio,
+        ``torque_r2`` = 1 - ratio^2.
     """
     target = transverse(exact, spins)
     rmse = float(np.sqrt(np.mean((transverse(predicted, spins) - target) ** 2)))
@@ -23,7 +24,7 @@ def torque_metrics(exact: np.ndarray, predicted: np.ndarray, spins: np.ndarray) 
 
 
 def energy_metrics(exact: np.ndarray, predicted: np.ndarray, n_sites: int) -> dict[str, float]:
-    """Errors of the energy per site, arrays ``(n,)`` of totals; also after removing the mean error, which no field knows."""
+    """Errors of the energy per site, from totals ``(n,)``; also without the mean error."""
     error = (predicted - exact) / n_sites
     return {
         "energy_rmse": float(np.sqrt(np.mean(error**2))),

@@ -49,14 +49,14 @@ class Optimisation:
 class ForceFieldModule(pl.LightningModule):
     """Trains an :class:`~magsim.models.EnergyModel` on exact fields.
 
-    Logged: ``train/loss``, ``val/loss``, ``val/torque_error`` (transverse rmse over rms, the mean over sources: the monitor)
-    and the same per source, ``val/torque_error/<source>``.
+    Logged: ``train/loss``, ``val/loss``, ``val/torque_error`` (transverse rmse over rms, the mean over
+    sources: the monitor) and the same per source, ``val/torque_error/<source>``.
 
     Args:
         model: what to train, with its statistics set.
         optimisation: how.
         sources: names that ``batch["source"]`` indexes.
-        facts: stored in the checkpoint: what is needed to build the model again, and where its data came from.
+        facts: stored in the checkpoint: what builds the model again, and where its data came from.
     """
 
     def __init__(
@@ -86,7 +86,9 @@ class ForceFieldModule(pl.LightningModule):
         loss = field_loss(field, batch["field"], batch["spins"], batch["weight"], self.optimisation.gamma)
         self.log("val/loss", loss, batch_size=len(batch["spins"]))
         target = transverse(batch["field"], batch["spins"])
-        pairs = torch.stack([(field - target).pow(2).mean(dim=(1, 2)), target.pow(2).mean(dim=(1, 2))], dim=-1)
+        pairs = torch.stack(
+            [(field - target).pow(2).mean(dim=(1, 2)), target.pow(2).mean(dim=(1, 2))], dim=-1
+        )
         for code, name in enumerate(self.sources):
             chosen = pairs[batch["source"] == code].sum(0)
             self._squares[name] = self._squares.get(name, torch.zeros_like(chosen)) + chosen
@@ -109,9 +111,11 @@ class ForceFieldModule(pl.LightningModule):
 
 
 class ClosedFormModule(ForceFieldModule):
-    """Ridge regression of the torque for :class:`~magsim.models.LinearModel`: one pass over the data, then one solve,
+    """Ridge regression of the torque for :class:`~magsim.models.LinearModel`: one pass, one solve,
 
-        w = (A^T W A + ridge tr(A^T W A)/K)^-1 A^T W F ,   A = transverse field per unit weight, W = snapshot weights.
+        w = (A^T W A + ridge tr(A^T W A)/K)^-1 A^T W F ,
+
+    A = transverse field per unit weight, W = snapshot weights.
 
     Args:
         ridge: regularisation relative to the mean eigenvalue of the normal matrix.
@@ -139,9 +143,11 @@ class ClosedFormModule(ForceFieldModule):
 
     def on_train_epoch_end(self) -> None:
         k = len(self._target)
-        matrix = self._normal + self.ridge * self._normal.diagonal().mean() * torch.eye(k, dtype=torch.float64)
+        matrix = self._normal + self.ridge * self._normal.diagonal().mean() * torch.eye(
+            k, dtype=torch.float64
+        )
         weight = torch.linalg.solve(matrix, self._target)
-        self.model.weight.data.copy_(weight)  # type: ignore[union-attr, operator]
+        self.model.weight.data.copy_(weight)  # type: ignore[operator]
 
     def configure_optimizers(self) -> None:
         return None

@@ -1,4 +1,6 @@
-"""Learned energies of spin configurations: invariants -> sum of site energies -> field by automatic differentiation."""
+"""Learned energies of spin configurations: invariants -> sum of site energies -> field by autograd."""
+
+from __future__ import annotations
 
 from magsim.models.base import EnergyModel
 from magsim.models.bp import BehlerParrinello

@@ -16,11 +16,12 @@ MIN_SCALE = 1e-6
 class EnergyModel(nn.Module):
     """``E = sum_i e(invariants of site i)`` with one function e for all sites, and ``F_i = -dE/dS_i``.
 
-    The statistics of the training set belong to the model (buffers): invariants enter e as ``(q - mean)/scale``, its output
-    is in units of ``energy_scale`` (the rms transverse field) and is shifted by ``energy_shift`` per site.
+    The statistics of the training set belong to the model (buffers): e takes ``(q - mean)/scale`` of the
+    invariants q, its output is in units of ``energy_scale`` (the rms transverse field) and is shifted by
+    ``energy_shift`` per site.
 
-    Only the transverse part of the field has a meaning: E is known on the sphere, and a component along S_i says how the
-    polynomial continues off it. :meth:`forward` returns the transverse field.
+    Only the transverse part of the field has a meaning: E is known on the sphere, and a component along S_i
+    says how the polynomial continues off it. :meth:`forward` returns the transverse field.
 
     Args:
         descriptor: bound to the lattice of the spins.
@@ -58,7 +59,8 @@ class EnergyModel(nn.Module):
         """Set the normalisation from training spins and exact fields ``(B, N, 3)``."""
         with torch.no_grad():
             # the middle of the pass is float64, so that many samples lose no digits
-            total, square, count = 0.0, 0.0, 0
+            total, square = self.mean.new_zeros(2, self.n_features, dtype=torch.float64)
+            count = 0
             for part in spins.split(16):
                 q = self.descriptor(part).flatten(0, 1).double()
                 total, square, count = total + q.sum(0), square + (q * q).sum(0), count + len(q)
@@ -69,7 +71,7 @@ class EnergyModel(nn.Module):
             self.energy_scale.copy_(transverse(field, spins).pow(2).mean().sqrt())
 
     def fit_shift(self, spins: Tensor, energy: Tensor) -> None:
-        """Set the energy per site so that the mean error over spins ``(B, N, 3)`` with energies ``(B,)`` vanishes."""
+        """Set the energy per site: no mean error over spins ``(B, N, 3)`` with energies ``(B,)``."""
         with torch.no_grad():
             predicted = torch.cat([self.energy(part) for part in spins.split(16)])
             self.energy_shift += (energy - predicted).mean() / spins.shape[1]
@@ -84,7 +86,7 @@ class EnergyModel(nn.Module):
         return self.energy_scale * self.site_energies(invariants).sum(-1) + spins.shape[1] * self.energy_shift
 
     def forward(self, spins: Tensor) -> tuple[Tensor, Tensor]:
-        """Energy ``(B,)`` and transverse field ``(B, N, 3)``; the graph is kept for a second derivative in training."""
+        """Energy ``(B,)`` and transverse field ``(B, N, 3)``; in training with a graph."""
         with torch.enable_grad():
             leaf = spins.detach().requires_grad_(True)
             energy = self.energy(leaf)

@@ -21,8 +21,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class BehlerParrinello(EnergyModel):
     """``E = sum_i MLP(invariants_i)``.
 
-    Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401, doi:10.1103/PhysRevLett.98.146401; for itinerant magnets
-    Zhang, Saha, Chern, arXiv:2201.00798.
+    Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401, doi:10.1103/PhysRevLett.98.146401; for
+    itinerant magnets Zhang, Saha, Chern, arXiv:2201.00798.
 
     Args:
         descriptor: invariants of a site.
@@ -40,7 +40,8 @@ class BehlerParrinello(EnergyModel):
             layers += [nn.Linear(width, next_width), ACTIVATIONS[activation]()]
             width = next_width
         last = nn.Linear(width, 1)
-        nn.init.normal_(last.weight, std=0.1 / width**0.5)  # training starts from a small field, not a wrong one
+        # training starts from a small field, not a wrong one
+        nn.init.normal_(last.weight, std=0.1 / width**0.5)
         nn.init.zeros_(last.bias)
         self.network = nn.Sequential(*layers, last)
 

@@ -1,4 +1,4 @@
-"""Linear model: the energy is a weighted sum of invariants, the weights a closed-form ridge regression of the torque."""
+"""Linear model: the energy is a weighted sum of invariants; closed-form ridge regression of the torque."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from magsim.models.base import EnergyModel
 
 
 class LinearModel(EnergyModel):
-    """``E = sum_i w . q_i``; the field is linear in w, so that least squares on the transverse field has a closed form.
+    """``E = sum_i w . q_i``; its field is linear in w: least squares on it has a closed form.
 
     Args:
         descriptor: invariants q of a site.
@@ -27,13 +27,14 @@ class LinearModel(EnergyModel):
     def design(self, spins: Tensor) -> Tensor:
         """``(B, N, 2, K)``: field per unit of each weight along two directions transverse to each spin.
 
-        Forward-mode derivatives of the local invariants along every component of every spin of the environment; site i
-        then collects those of all sites that see it.
+        Forward-mode derivatives of the local invariants along every component of every spin of the
+        environment; site i then collects those of all sites that see it.
         """
         environments = self.descriptor.gather(spins)
         table = self.descriptor.table
         batch, n, m, _ = environments.shape
-        gradient = spins.new_zeros(batch, n + 1, 3, self.n_features)  # the last row takes what lies beyond open boundaries
+        # the last row takes what lies beyond open boundaries
+        gradient = spins.new_zeros(batch, n + 1, 3, self.n_features)
 
         def invariants(values: Tensor) -> Tensor:
             return self.descriptor.invariants(self.descriptor.coefficients(values))
@@ -42,7 +43,7 @@ class LinearModel(EnergyModel):
             for k in range(3):
                 tangent = torch.zeros_like(environments)
                 tangent[:, :, p, k] = 1.0
-                _, derivative = torch.func.jvp(invariants, (environments,), (tangent,))
+                derivative = torch.func.jvp(invariants, (environments,), (tangent,))[1]
                 gradient[:, :, k].index_add_(1, table[:, p], derivative)
         field = -self.energy_scale * gradient[:, :n] / self.scale
         return torch.einsum("bnac,bnck->bnak", tangent_frame(spins), field)

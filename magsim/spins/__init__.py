@@ -1,5 +1,7 @@
 """Spin configurations: geometry on the sphere, random spins, reference textures, seeds."""
 
+from __future__ import annotations
+
 from magsim.spins.geometry import normalise, random_rotation, random_spins, transverse
 from magsim.spins.seeds import rng, seed_sequence
 from magsim.spins.textures import TEXTURES, ferromagnet, neel, order_120, spiral, tetrahedral

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,7 +11,8 @@ Array = TypeVar("Array")
 
 def normalise(vectors: Array) -> Array:
     """``v / |v|`` along the last axis."""
-    return vectors / ((vectors * vectors).sum(-1) ** 0.5)[..., None]  # type: ignore[attr-defined, operator]
+    v: Any = vectors
+    return v / ((v * v).sum(-1) ** 0.5)[..., None]
 
 
 def transverse(field: Array, spins: Array) -> Array:
@@ -19,8 +20,8 @@ def transverse(field: Array, spins: Array) -> Array:
 
     Its length equals that of the torque ``S x F``.
     """
-    along = (field * spins).sum(-1)[..., None]  # type: ignore[attr-defined, operator]
-    return field - along * spins  # type: ignore[operator]
+    f: Any = field
+    return f - (f * spins).sum(-1)[..., None] * spins
 
 
 def random_spins(n_sites: int, rng: np.random.Generator, batch: tuple[int, ...] = ()) -> np.ndarray:

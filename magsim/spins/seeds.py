@@ -13,7 +13,9 @@ def seed_sequence(seed: int, *purpose: str | int) -> np.random.SeedSequence:
     Words enter by a hash, so that a new purpose never shifts the streams of the others.
     """
     key = tuple(
-        int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "little") if isinstance(word, str) else int(word)
+        int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "little")
+        if isinstance(word, str)
+        else int(word)
         for word in purpose
     )
     return np.random.SeedSequence(entropy=int(seed), spawn_key=key)

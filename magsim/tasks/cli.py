@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from magsim.config import CONF, groups, register, resumed, translate
+from magsim.config import CONF, compose, groups, register, resumed, translate
 from magsim.errors import MagsimError
 from magsim.runs import Terminated, new_id, outputs_root, read_status, reason, stamp, write_json
 from magsim.tasks.dispatch import execute
@@ -38,11 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare()
     before, sys.argv = sys.argv, [sys.argv[0], *given]
     try:
+        if {"-h", "--help"} & set(given):
+            print(_help([argument for argument in given if not argument.startswith("-")]))
+            return 0
         _hydra_main()
         if _failures:
             return _report(_failures.pop(), given)
         return _sweep_result()
-    except SystemExit as stop:  # --help, and flags that do not exist
+    except SystemExit as stop:  # flags that do not exist
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -100,7 +103,6 @@ def _prepare() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
     os.environ.pop(SWEEP_VARIABLE, None)
     register()
-    OmegaConf.register_new_resolver("magsim_help", _help, replace=True)
     OmegaConf.register_new_resolver("magsim_sweep_folder", _sweep_folder, replace=True)
 
 
@@ -167,8 +169,8 @@ def _print_error(error: BaseException, debug: bool, folder: Path | None = None) 
     print(f"{'' if expected else 'The run failed: '}{reason(error)}{where}", file=sys.stderr)
 
 
-def _help() -> str:
-    """Text of ``python run.py --help``; Hydra puts the configuration at ``$CONFIG``."""
+def _help(overrides: list[str]) -> str:
+    """Text of ``python run.py --help`` (Hydra takes a second to list the groups)."""
     options = groups()
     width = max(map(len, options))
     table = "\n".join(f"  {group:<{width}}  {', '.join(names)}" for group, names in options.items())
@@ -190,4 +192,4 @@ Groups and their options:
 
 The configuration with these arguments (change anything with key=value):
 
-$CONFIG"""
+{OmegaConf.to_yaml(compose(overrides))}"""

@@ -41,15 +41,19 @@ class Evaluation:
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
-    """``task=evaluate checkpoint=<run folder or file>``: the part ``task.split`` of the data, or all of another dataset."""
+    """``task=evaluate checkpoint=...``: the part ``task.split`` of the own data, all of another dataset."""
     from magsim.tasks.pages import evaluation_page
     from magsim.tasks.train import data_lattice, dataset_for
 
     if cfg.checkpoint is None:
-        raise ConfigError("checkpoint", None, "task=evaluate needs the run folder of a training, or a checkpoint file.")
+        raise ConfigError(
+            "checkpoint", None, "task=evaluate needs the run folder of a training, or a checkpoint file."
+        )
     _, facts = load_checkpoint(cfg.checkpoint)
     dataset = dataset_for(cfg, run)
-    model = load_model(cfg.checkpoint, data_lattice(cfg, dataset, run), torch_dtype(cfg)).to(torch_device(cfg))
+    model = load_model(cfg.checkpoint, data_lattice(cfg, dataset, run), torch_dtype(cfg)).to(
+        torch_device(cfg)
+    )
     run.parent("model", cfg.checkpoint, facts.get("hash", ""))
     index = chosen(cfg, dataset, own=facts.get("dataset") == dataset.content_hash, run=run)
     result = evaluate(cfg, run, model, dataset, index)
@@ -58,12 +62,16 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
 
 
 def chosen(cfg: DictConfig, dataset: SpinDataset, own: bool, run: Run) -> np.ndarray:
-    """Snapshots to evaluate: a part of the training's own dataset (the same seed and fractions), all of any other."""
+    """Snapshots to evaluate: a part of the training's own dataset (its own split), all of any other."""
     if not own or cfg.task.split == "all":
-        run.say(f"  all {len(dataset)} snapshots" + ("" if own else "; the model was not trained on this dataset"))
+        run.say(
+            f"  all {len(dataset)} snapshots" + ("" if own else "; the model was not trained on this dataset")
+        )
         return np.arange(len(dataset))
     t = cfg.trainer
-    return getattr(split_dataset(dataset, int(cfg.seed), t.validation_fraction, t.test_fraction), cfg.task.split)
+    return getattr(
+        split_dataset(dataset, int(cfg.seed), t.validation_fraction, t.test_fraction), cfg.task.split
+    )
 
 
 def model_hash(path: Any) -> str:
@@ -72,7 +80,7 @@ def model_hash(path: Any) -> str:
 
 
 def predict(model: EnergyModel, spins: np.ndarray, run: Run | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Energy ``(n,)`` and transverse field ``(n, N, 3)`` of spins ``(n, N, 3)``, in batches, as float64 arrays."""
+    """Energy ``(n,)`` and transverse field ``(n, N, 3)`` of spins ``(n, N, 3)``, as float64 arrays."""
     energies, fields = [], []
     inputs = torch.tensor(spins).to(model.mean)
     for part in inputs.split(BATCH):
@@ -82,7 +90,9 @@ def predict(model: EnergyModel, spins: np.ndarray, run: Run | None = None) -> tu
     return np.concatenate(energies), np.concatenate(fields)
 
 
-def evaluate(cfg: DictConfig, run: Run, model: EnergyModel, dataset: SpinDataset, index: np.ndarray) -> Evaluation:
+def evaluate(
+    cfg: DictConfig, run: Run, model: EnergyModel, dataset: SpinDataset, index: np.ndarray
+) -> Evaluation:
     """Errors per source on the snapshots ``index``, with the parity figure of the torque.
 
     Raises:
@@ -107,8 +117,8 @@ def evaluate(cfg: DictConfig, run: Run, model: EnergyModel, dataset: SpinDataset
             panels[name] = (transverse(exact[mine], spins[mine]), field[mine])
             m = nested[name]
             run.say(
-                f"  {name}: {int(mine.sum())} snapshots, torque rmse {m['torque_rmse']:.4g} of rms {m['torque_rms']:.4g}: "
-                f"relative error {m['torque_error']:.3f}"
+                f"  {name}: {int(mine.sum())} snapshots, torque rmse {m['torque_rmse']:.4g} of rms "
+                f"{m['torque_rms']:.4g}: relative error {m['torque_error']:.3f}"
             )
     metrics = {f"test/{key}": value for key, value in flatten(nested).items()}
     parity = torque_parity(run.folder / "torque_parity.png", panels)

@@ -40,7 +40,13 @@ def training_page(cfg: DictConfig, run: Run, trained: Trained, result: Evaluatio
     """Page of ``task=train``."""
     sections = [data_section(run, trained.dataset, trained.split.description), training_section(run, trained)]
     sections.append(errors_section(result))
-    publish(cfg, run, f"Training {cfg.model.name} on the {trained.model.lattice.name} lattice", sections, headline(result))
+    publish(
+        cfg,
+        run,
+        f"Training {cfg.model.name} on the {trained.model.lattice.name} lattice",
+        sections,
+        headline(result),
+    )
 
 
 def evaluation_page(cfg: DictConfig, run: Run, dataset: SpinDataset, result: Evaluation) -> None:
@@ -53,14 +59,21 @@ def headline(result: Evaluation) -> list[Metric]:
     """The relative torque errors, large at the top."""
     names = [key.split("/")[1] for key in result.metrics if key.endswith("/torque_error")]
     chosen = [n for n in names if n != "all"] or names
-    return [Metric(f"torque error, {n}", result.metrics[f"test/{n}/torque_error"], "rmse / rms") for n in chosen]
+    return [
+        Metric(f"torque error, {n}", result.metrics[f"test/{n}/torque_error"], "rmse / rms") for n in chosen
+    ]
 
 
 def data_section(run: Run, dataset: SpinDataset, split: str = "") -> Section:
     """What the model learned from."""
-    text = f"{len(dataset)} snapshots of {dataset.n_sites} spins from {dataset.path}, content {dataset.content_hash[:16]}."
+    text = (
+        f"{len(dataset)} snapshots of {dataset.n_sites} spins from {dataset.path}, "
+        f"content {dataset.content_hash[:16]}."
+    )
     figure = run.folder / "dataset.png"
-    pictures = [Picture(figure, "Torques and energies of the exact labels, by source.")] if figure.exists() else []
+    pictures = (
+        [Picture(figure, "Torques and energies of the exact labels, by source.")] if figure.exists() else []
+    )
     return Section("Data", text + ("\n\n" + split.replace("\n", "\n\n") if split else ""), pictures=pictures)
 
 
@@ -75,7 +88,11 @@ def training_section(run: Run, trained: Trained) -> Section:
         ],
     )
     figure = draw_training(run)
-    pictures = [Picture(figure, "Loss, validation error of the torque and learning rate by epoch.")] if figure else []
+    pictures = (
+        [Picture(figure, "Loss, validation error of the torque and learning rate by epoch.")]
+        if figure
+        else []
+    )
     return Section("Training", tables=[table], pictures=pictures)
 
 
@@ -93,7 +110,9 @@ def draw_training(run: Run) -> Path | None:
         values[: len(found)] = found
         return values
 
-    errors = {name.rpartition("/")[2]: column(name) for name in series if name.startswith("val/torque_error/")}
+    errors = {
+        name.rpartition("/")[2]: column(name) for name in series if name.startswith("val/torque_error/")
+    }
     best = int(np.nanargmin(column("val/torque_error"))) + 1
     path = training_curves(
         run.folder / "training.png",
@@ -124,6 +143,12 @@ def errors_section(result: Evaluation) -> Section:
         "energy_std": "energy spread per site (t)",
     }
     rows = [[source, *(values.get(name, "") for name in names)] for source, values in sources.items()]
-    table = Table(("source", *(labels[name] for name in names)), rows, "Errors per Cartesian component of the transverse field.")
-    picture = Picture(result.figures["torque_parity"], "Predicted against exact transverse field on held-out trajectories.")
+    table = Table(
+        ("source", *(labels[name] for name in names)),
+        rows,
+        "Errors per Cartesian component of the transverse field.",
+    )
+    picture = Picture(
+        result.figures["torque_parity"], "Predicted against exact transverse field on held-out trajectories."
+    )
     return Section("Errors on held-out trajectories", tables=[table], pictures=[picture])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
@@ -72,7 +71,8 @@ def dataset_for(cfg: DictConfig, run: Run) -> SpinDataset:
 
 
 def data_lattice(cfg: DictConfig, dataset: SpinDataset, run: Run | None = None) -> Lattice:
-    """The lattice of a dataset. What the file does not say is taken from ``cfg.lattice``; its size wins over the configuration's.
+    """The lattice of a dataset. What the file does not say is taken from ``cfg.lattice``; its size wins over
+    the configuration's.
 
     Raises:
         ConfigError: the file is of another kind of lattice.
@@ -81,15 +81,22 @@ def data_lattice(cfg: DictConfig, dataset: SpinDataset, run: Run | None = None) 
     known = dataset.lattice or {}
     name = known.get("name") or cfg.lattice.name
     if name != cfg.lattice.name and cfg.data.path:
-        raise ConfigError("lattice.name", cfg.lattice.name, f"the data of data.path={cfg.data.path} are on the {name} lattice.")
+        raise ConfigError(
+            "lattice.name",
+            cfg.lattice.name,
+            f"the data of data.path={cfg.data.path} are on the {name} lattice.",
+        )
     shape = list(known.get("shape") or cfg.lattice.shape)
     lattice = make_lattice(name, shape, known.get("boundary") or list(cfg.lattice.boundary))
     if lattice.n_sites != dataset.n_sites:
         raise DataError(
-            dataset.path, f"holds {dataset.n_sites} spins; lattice={name} with lattice.shape={shape} has {lattice.n_sites} sites."
+            dataset.path,
+            f"holds {dataset.n_sites} spins; lattice={name} lattice.shape={shape} has {lattice.n_sites}.",
         )
     if run is not None and shape != list(cfg.lattice.shape):
-        run.say(f"  lattice {name} {shape} (the size of the data; lattice.shape={list(cfg.lattice.shape)} is not used for them)")
+        run.say(
+            f"  lattice {name} {shape}: the size of the data, not lattice.shape={list(cfg.lattice.shape)}"
+        )
     return lattice
 
 
@@ -128,9 +135,10 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
     model.fit_statistics(part["spins"], part["field"])
     facts = model_facts(lattice, plain(cfg.descriptor), plain(cfg.model), dataset=dataset.content_hash)
     module = _module(cfg, model, data, facts)
+    weights = sum(p.numel() for p in model.parameters())
     run.say(
-        f"  model {cfg.model.name}: {model.n_features} invariants, {sum(p.numel() for p in model.parameters())} weights; "
-        f"{len(split.train)} snapshots of {dataset.n_sites} spins; {device}, {dtype}".replace("torch.", "")
+        f"  model {cfg.model.name}: {model.n_features} invariants, {weights} weights; {len(split.train)} "
+        f"snapshots of {dataset.n_sites} spins; {device}, {dtype}".replace("torch.", "")
     )
     trainer = _trainer(cfg, run, module, device)
     last = run.folder / "checkpoints" / "last.ckpt"
@@ -146,12 +154,16 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
     save_model(path, best, facts)
 
 
-def _module(cfg: DictConfig, model: EnergyModel, data: SpinDataModule, facts: dict[str, Any]) -> ForceFieldModule:
+def _module(
+    cfg: DictConfig, model: EnergyModel, data: SpinDataModule, facts: dict[str, Any]
+) -> ForceFieldModule:
     t = cfg.trainer
     if isinstance(model, LinearModel):
         return ClosedFormModule(model, float(cfg.model.ridge), data.sources, facts)
     steps = len(data.train_dataloader())
-    optimisation = Optimisation(t.lr, t.weight_decay, t.lr_schedule, int(t.warmup), steps * int(t.max_epochs), t.gamma)
+    optimisation = Optimisation(
+        t.lr, t.weight_decay, t.lr_schedule, int(t.warmup), steps * int(t.max_epochs), t.gamma
+    )
     return ForceFieldModule(model, optimisation, data.sources, facts)
 
 
@@ -163,7 +175,12 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
     callbacks: list[Callback] = [
         Progress(run, epochs),
         ModelCheckpoint(
-            run.folder / "checkpoints", "best", monitor, save_last=True, enable_version_counter=False, auto_insert_metric_name=False
+            run.folder / "checkpoints",
+            "best",
+            monitor,
+            save_last=True,
+            enable_version_counter=False,
+            auto_insert_metric_name=False,
         ),
     ]
     if not closed_form:
@@ -174,7 +191,11 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
             callbacks.append(EarlyStopping(monitor, patience=int(t.patience)))
         if t.max_minutes is not None:
             callbacks.append(EpochBudget(run, 60.0 * float(t.max_minutes)))
-    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda", "lightning_fabric"):
+    for name in (
+        "pytorch_lightning.utilities.rank_zero",
+        "pytorch_lightning.accelerators.cuda",
+        "lightning_fabric",
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -190,11 +211,3 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
         log_every_n_steps=1,
         default_root_dir=run.folder,
     )
-
-
-def training_history(folder: Path) -> dict[str, np.ndarray]:
-    """Series of ``metrics.csv`` that belong to the training, ``name -> (rows,)`` with NaN where a row has none."""
-    from magsim.runs.series import read_series
-
-    table = read_series(folder / "metrics.csv")
-    return {name: np.array(values) for name, values in table.items() if name.startswith(("train/", "val/", "step"))}

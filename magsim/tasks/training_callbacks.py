@@ -1,4 +1,4 @@
-"""Lightning callbacks that talk to the run: progress with time left, and a time budget that keeps the schedule whole."""
+"""Lightning callbacks that talk to the run: progress, and a time budget that keeps the schedule whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Progress(Callback):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         batches = int(trainer.num_training_batches)
         total = self._epochs * batches
-        self._bar = self._run.progress("train", total, "steps", done=trainer.current_epoch * batches).__enter__()
+        self._bar = self._run.progress(
+            "train", total, "steps", done=trainer.current_epoch * batches
+        ).__enter__()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *args: Any) -> None:
         self._bar.total = (trainer.max_epochs or self._epochs) * int(trainer.num_training_batches)
@@ -43,8 +45,8 @@ class Progress(Callback):
 class EpochBudget(Callback):
     """Shortens the training, and its learning-rate schedule with it, if it would not end in time.
 
-    Without it a slow machine would cut the schedule where the learning rate is still high. On a machine that is fast enough
-    nothing changes, and equal seeds give equal results.
+    Without it a slow machine would cut the schedule where the learning rate is still high. On a machine that
+    is fast enough nothing changes, and equal seeds give equal results.
 
     Args:
         budget: seconds for this session.
@@ -64,9 +66,9 @@ class EpochBudget(Callback):
         if affordable >= planned:
             return
         self._run.say(
-            f"  training shortened from {planned} to {affordable} epochs: {seconds(elapsed / done)} each, and "
-            f"trainer.max_minutes={self._budget / 60:g}"
+            f"  training shortened from {planned} to {affordable} epochs: {seconds(elapsed / done)} each, "
+            f"and trainer.max_minutes={self._budget / 60:g}"
         )
         trainer.fit_loop.max_epochs = affordable
         steps = affordable * int(trainer.num_training_batches)
-        module.optimisation = replace(module.optimisation, total_steps=steps)  # type: ignore[arg-type, type-var]
+        module.optimisation = replace(module.optimisation, total_steps=steps)  # type: ignore[type-var]
