@@ -154,4 +154,4 @@ def test_help_lists_the_groups_and_is_quick(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "honeycomb, kagome" in done.stdout
     assert "schema" not in done.stdout
-    assert seconds < 5
+    assert seconds < 3  # about 0.6 s on an idle core
