@@ -1,0 +1,120 @@
+"""Spin updates per second of a classical Heisenberg ferromagnet, beside the ``spirit`` package.
+
+Both integrate the same system: square lattice, nearest-neighbour exchange, periodic, random initial spins,
+one replica, float64. Their turns alternate, so that other users of the machine slow both.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from magsim.dynamics import INTEGRATORS, ClassicalField, Quench, evolve, make_integrator
+from magsim.hamiltonian.classical import ClassicalHamiltonian
+from magsim.lattice import make_lattice
+from magsim.runs import ProgressBar
+from magsim.spins import random_spins, rng
+from magsim.tasks.benchmark import spirit_package
+from magsim.tasks.benchmark.timing import time_calls
+
+SIDE = 100
+TEMPERATURES = (0.0, 0.1)  # in units of the exchange
+ALPHA, DT = 0.1, 0.05
+TURNS = 4
+STEPS = 10  # per call that is timed
+
+
+@dataclass(frozen=True)
+class Row:
+    """Rates of one method.
+
+    Attributes:
+        integrator: heun, sib, rk4, and depondt, which only spirit has.
+        T: temperature of the bath in units of the exchange.
+        sites: spins.
+        magsim, spirit: spin updates per second; None where a program does not have the method.
+        ratio: magsim over spirit.
+    """
+
+    integrator: str
+    T: float
+    sites: int
+    magsim: float | None
+    spirit: float | None
+    ratio: float | None
+
+
+def measurements() -> int:
+    """How many rows :func:`measure` makes."""
+    return len(TEMPERATURES) * len(_methods())
+
+
+def measure(seconds: float, device: str, bar: ProgressBar) -> list[Row]:
+    """One row for each method and temperature, ``seconds`` for each program."""
+    rows = []
+    for T in TEMPERATURES:
+        for name in _methods():
+            with ExitStack() as stack:
+                ours = _ours(name, T, device) if name in INTEGRATORS else None
+                theirs = stack.enter_context(spirit_package.ferromagnet(name, T, SIDE, DT, ALPHA))
+                advance = None if theirs is None else partial(theirs.advance, STEPS)
+                rates = _alternate([ours, advance], seconds)
+            rows.append(_row(name, T, rates))
+            bar.advance(1, now=f"classical {name}, T = {T:g}")
+    return rows
+
+
+def metrics(rows: Sequence[Row]) -> dict[str, float]:
+    """Flat metrics: spin updates per second and ratios."""
+    found = {}
+    for row in rows:
+        name = f"{row.integrator}_T{row.T:g}"
+        if row.magsim is not None:
+            found[f"benchmark/spin_updates_per_second_{name}"] = row.magsim
+        if row.spirit is not None:
+            found[f"benchmark/spirit_spin_updates_per_second_{name}"] = row.spirit
+        if row.ratio is not None:
+            found[f"benchmark/magsim_over_spirit_{name}"] = row.ratio
+    return found
+
+
+def spirit_version() -> str:
+    """Version and build of spirit, or that it is not installed."""
+    return spirit_package.version()
+
+
+def _methods() -> list[str]:
+    others = () if spirit_package.load() is None else spirit_package.SOLVERS
+    return [*INTEGRATORS, *(name for name in others if name not in INTEGRATORS)]
+
+
+def _ours(name: str, T: float, device: str) -> Callable[[], Any]:
+    lattice = make_lattice("square", (SIDE, SIDE))
+    field = ClassicalField(ClassicalHamiltonian(lattice, heisenberg=(-1.0,)))
+    spins = torch.from_numpy(random_spins(lattice.n_sites, rng(0, "benchmark"), (1,))).to(device)
+    integrator = make_integrator(name, DT, ALPHA, T)
+    frames: Iterator[Any] = evolve(field, spins, integrator, Quench(10**12, STEPS), seed=0)
+    next(frames)
+    return lambda: next(frames)
+
+
+def _alternate(programs: Sequence[Callable[[], Any] | None], seconds: float) -> list[float | None]:
+    """Spin updates per second of each program: the median over its turns."""
+    rates: list[list[float]] = [[] for _ in programs]
+    for _ in range(TURNS):
+        for found, work in zip(rates, programs, strict=True):
+            if work is not None:
+                found.append(STEPS * SIDE**2 / time_calls(work, seconds / TURNS).seconds)
+    return [statistics.median(found) if found else None for found in rates]
+
+
+def _row(name: str, T: float, rates: Sequence[float | None]) -> Row:
+    ours, theirs = rates
+    ratio = ours / theirs if ours is not None and theirs is not None else None
+    return Row(name, T, SIDE**2, ours, theirs, ratio)

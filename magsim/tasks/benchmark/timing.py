@@ -1,0 +1,75 @@
+"""How a rate is measured, and on which machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("numpy", "scipy", "torch", "cupy-cuda12x", "cupy-cuda13x", "spirit")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one call (the median), from so many calls."""
+
+    seconds: float
+    calls: int
+
+
+def time_calls(work: Callable[[], Any], budget: float) -> Timing:
+    """Call ``work`` once to warm up, then for ``budget`` seconds; the median is robust against other users of
+    the machine. A first call that takes longer than the budget is the measurement."""
+    start = time.perf_counter()
+    work()
+    first = time.perf_counter() - start
+    if first > budget:
+        return Timing(first, 1)
+    spent: list[float] = []
+    now = time.perf_counter()
+    end = now + budget
+    while now < end:
+        start = now
+        work()
+        now = time.perf_counter()
+        spent.append(now - start)
+    return Timing(statistics.median(spent), len(spent))
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What the numbers were measured on: processor, cores, threads, load of others, versions, GPU."""
+    import torch
+
+    gpu = torch.cuda.get_device_name(0) if device == "cuda" else None
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": date.today().isoformat(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "system": platform.platform(),
+        "gpu": gpu,
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

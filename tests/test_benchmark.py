@@ -1,0 +1,97 @@
+"""task=benchmark: tables and JSON with ratios of rates that were measured in one run; no rate is asserted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from magsim.config import compose
+from magsim.runs import open_run
+from magsim.tasks import benchmark
+from magsim.tasks.benchmark import classical, spirit_package
+from magsim.tasks.benchmark.timing import time_calls
+
+JOB = ("task=benchmark", "logger=csv", "compute=cpu", "task.seconds=0.02", "task.shapes=[[4,4],[5,5],[6,6]]")
+JOB += ("task.exact_max_sites=30", "lattice.shape=[4,4]", "descriptor.cutoff=1.1", "integrator.alpha=0.3")
+
+
+def benchmarked(tmp_path: Path, *more: str) -> tuple[dict, dict, Path]:
+    cfg = compose([*JOB, *more])
+    with open_run(cfg, "benchmark", flat={}, folder=tmp_path / "run") as run:
+        metrics = benchmark.run(cfg, run)
+    return metrics, json.loads((run.folder / "benchmark.json").read_text()), run.folder
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classical, "SIDE", 8)
+    monkeypatch.setattr(classical, "TURNS", 1)
+
+
+def test_rates_and_ratios_go_to_table_json_and_page(tmp_path: Path, capsys) -> None:
+    metrics, stored, folder = benchmarked(tmp_path)
+    small, middle, large = stored["llg"]
+    for row in stored["llg"]:
+        assert row["ratio"] == pytest.approx(row["learned_steps_per_second"] / row["exact_steps_per_second"])
+        name = "x".join(map(str, row["shape"]))
+        assert metrics[f"benchmark/learned_over_exact_{name}"] == row["ratio"]
+    assert small["exact"] in ("measured", "one solution")
+    assert large["exact"] == "extrapolated"
+    assert large["labels_per_second"] == pytest.approx(middle["labels_per_second"] * (25 / 36) ** 3)
+    assert stored["training"]["samples_per_second"] > 0
+    assert stored["training"]["sites"] == 16
+    assert stored["machine"]["cores"] >= 1
+    assert "untrained" in stored["learned_field"]
+    rows = {(row["integrator"], row["T"]): row for row in stored["classical"]}
+    for name in ("heun", "rk4", "sib"):
+        for T in classical.TEMPERATURES:
+            row = rows[name, T]
+            assert row["magsim"] > 0
+            assert metrics[f"benchmark/spin_updates_per_second_{name}_T{T:g}"] == row["magsim"]
+            if stored["spirit"] != "not installed":
+                assert row["ratio"] == pytest.approx(row["magsim"] / row["spirit"])
+    shown = capsys.readouterr().out
+    assert "Labels and LLG steps per second" in shown
+    assert "extrapolated" in shown
+    page = (folder / "report.html").read_text()
+    assert "magsim/spirit" in page
+    assert page.count("data:image/png") == 2
+
+
+def test_without_spirit_its_columns_are_empty_and_said_to_be_so(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "spirit", None)  # importing it fails
+    monkeypatch.setattr(classical, "TEMPERATURES", (0.0,))
+    metrics, stored, folder = benchmarked(tmp_path, "task.shapes=[[4,4]]", "model=linear")
+    assert stored["spirit"] == "not installed"
+    assert {row["integrator"] for row in stored["classical"]} == {"heun", "rk4", "sib"}
+    assert all(row["spirit"] is None and row["ratio"] is None for row in stored["classical"])
+    assert not [key for key in metrics if "spirit" in key.replace("spin_", "")]
+    assert "not installed" in (folder / "report.html").read_text()
+
+
+@pytest.mark.skipif(spirit_package.load() is None, reason="spirit is not installed")
+@pytest.mark.parametrize("solver", spirit_package.SOLVERS)
+def test_spirit_integrates_the_same_ferromagnet(solver: str) -> None:
+    """What is timed is a periodic square lattice with J per bond: damping brings E/N to -2 J and no lower."""
+    with spirit_package.ferromagnet(solver, 0.0, 6, 0.05, 0.5) as system:
+        start = system.energy()
+        system.advance(3000)
+        end = system.energy()
+    assert abs(start) < 0.6
+    assert -2.0001 <= end < start - 0.6
+
+
+def test_a_first_call_longer_than_the_budget_is_the_measurement() -> None:
+    calls = []
+
+    def slow() -> None:
+        import time
+
+        calls.append(time.sleep(0.02))
+
+    assert time_calls(slow, 0.01).calls == 1
+    assert len(calls) == 1
+    assert time_calls(lambda: None, 0.01).calls > 10
