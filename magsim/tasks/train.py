@@ -148,7 +148,9 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", category=FutureWarning)
         trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-    best = load_model(run.folder / "checkpoints" / "best.ckpt", lattice)
+    # a closed form has one answer; else the epoch with the smallest validation error
+    closed_form = isinstance(module, ClosedFormModule)
+    best = model.eval() if closed_form else load_model(run.folder / "checkpoints" / "best.ckpt", lattice)
     if dataset.energy is not None:
         best.fit_shift(part["spins"], torch.tensor(dataset.energy[split.train], dtype=best.mean.dtype))
     save_model(path, best, facts)
@@ -172,21 +174,15 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
     closed_form = isinstance(module, ClosedFormModule)
     epochs = 1 if closed_form else int(t.max_epochs)
     monitor = "val/torque_error"
-    callbacks: list[Callback] = [
-        Progress(run, epochs),
-        ModelCheckpoint(
-            run.folder / "checkpoints",
-            "best",
-            monitor,
-            save_last=True,
-            enable_version_counter=False,
-            auto_insert_metric_name=False,
-        ),
-    ]
+    callbacks: list[Callback] = [Progress(run, epochs)]
     if not closed_form:
         if t.ema is not None:
-            # before the checkpoint, so that what is validated is what is saved
-            callbacks.insert(0, EMAWeightAveraging(use_buffers=False, decay=float(t.ema)))
+            callbacks.append(EMAWeightAveraging(use_buffers=False, decay=float(t.ema)))
+        # after the average, so that what is validated is what is saved
+        folder = run.folder / "checkpoints"
+        callbacks.append(
+            ModelCheckpoint(folder, "best", monitor, save_last=True, enable_version_counter=False)
+        )
         if t.patience is not None:
             callbacks.append(EarlyStopping(monitor, patience=int(t.patience)))
         if t.max_minutes is not None:
@@ -205,6 +201,7 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
         logger=RunLogger(run),
         gradient_clip_val=None if closed_form else t.grad_clip,
         enable_progress_bar=False,
+        enable_checkpointing=not closed_form,
         enable_model_summary=False,
         inference_mode=False,  # the field in validation is a gradient too
         num_sanity_val_steps=0,

@@ -45,10 +45,12 @@ class Progress(Callback):
 class EpochBudget(Callback):
     """Shortens the training, and its learning-rate schedule with it, if it would not end in time.
 
-    Without it a slow machine would cut the schedule where the learning rate is still high. On a machine that
-    is fast enough nothing changes, and equal seeds give equal results.
+    Without it a slow machine would cut the schedule where the learning rate is still high. Every epoch the plan is made
+    again, up to the epochs that were asked for. On a machine that is fast enough nothing changes, and equal seeds give
+    equal results.
 
     Args:
+        run: is told when the plan changes.
         budget: seconds for this session.
     """
 
@@ -57,18 +59,19 @@ class EpochBudget(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._start, self._first_epoch = time.monotonic(), trainer.current_epoch
+        self._asked = trainer.max_epochs or 1
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         elapsed = time.monotonic() - self._start
         done = trainer.current_epoch + 1 - self._first_epoch
         affordable = self._first_epoch + max(done, int(self._budget / elapsed * done))
-        planned = trainer.max_epochs or 0
-        if affordable >= planned:
+        planned, plan = trainer.max_epochs, min(self._asked, affordable)
+        if plan == planned:
             return
         self._run.say(
-            f"  training shortened from {planned} to {affordable} epochs: {seconds(elapsed / done)} each, "
-            f"and trainer.max_minutes={self._budget / 60:g}"
+            f"  {plan} of {self._asked} epochs fit into trainer.max_minutes={self._budget / 60:g} at "
+            f"{seconds(elapsed / done)} each (planned before: {planned})"
         )
-        trainer.fit_loop.max_epochs = affordable
-        steps = affordable * int(trainer.num_training_batches)
+        trainer.fit_loop.max_epochs = plan
+        steps = plan * int(trainer.num_training_batches)
         module.optimisation = replace(module.optimisation, total_steps=steps)  # type: ignore[type-var]
