@@ -137,9 +137,10 @@ class ClosedFormModule(ForceFieldModule):
         design = self.model.design(spins)  # type: ignore[operator]
         target = torch.einsum("bnac,bnc->bna", tangent_frame(spins), batch["field"])
         root = batch["weight"].sqrt()[:, None, None]
-        rows = (design * root[..., None]).flatten(0, 2).double()
-        self._normal += (rows.T @ rows).cpu()
-        self._target += (rows.T @ (target * root).flatten().double()).cpu()
+        rows = (design * root[..., None]).flatten(0, 2)
+        # products of one batch in its own precision, their sum in float64
+        self._normal += (rows.T @ rows).double().cpu()
+        self._target += (rows.T @ (target * root).flatten()).double().cpu()
 
     def on_train_epoch_end(self) -> None:
         k = len(self._target)

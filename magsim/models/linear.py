@@ -27,26 +27,27 @@ class LinearModel(EnergyModel):
     def design(self, spins: Tensor) -> Tensor:
         """``(B, N, 2, K)``: field per unit of each weight along two directions transverse to each spin.
 
-        Forward-mode derivatives of the local invariants along every component of every spin of the
+        Forward-mode derivatives of the local invariants along both transverse directions of every spin of the
         environment; site i then collects those of all sites that see it.
         """
         environments = self.descriptor.gather(spins)
         table = self.descriptor.table
         batch, n, m, _ = environments.shape
         # the last row takes what lies beyond open boundaries
-        gradient = spins.new_zeros(batch, n + 1, 3, self.n_features)
+        frame = nn.functional.pad(tangent_frame(spins), (0, 0, 0, 0, 0, 1))
+        gradient = spins.new_zeros(2, batch, n + 1, self.n_features)
 
         def invariants(values: Tensor) -> Tensor:
             return self.descriptor.invariants(self.descriptor.coefficients(values))
 
         for p in range(m):
-            for k in range(3):
+            directions = frame[:, table[:, p]]
+            for a in range(2):
                 tangent = torch.zeros_like(environments)
-                tangent[:, :, p, k] = 1.0
-                derivative = torch.func.jvp(invariants, (environments,), (tangent,))[1]
-                gradient[:, :, k].index_add_(1, table[:, p], derivative)
-        field = -self.energy_scale * gradient[:, :n] / self.scale
-        return torch.einsum("bnac,bnck->bnak", tangent_frame(spins), field)
+                tangent[:, :, p] = directions[:, :, a]
+                _, derivative = torch.func.jvp(invariants, (environments,), (tangent,))
+                gradient[a].index_add_(1, table[:, p], derivative)
+        return -self.energy_scale * gradient[:, :, :n].permute(1, 2, 0, 3) / self.scale
 
 
 def tangent_frame(spins: Tensor) -> Tensor:
