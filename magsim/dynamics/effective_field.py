@@ -123,7 +123,9 @@ class LearnedField(EffectiveField):
         if not isinstance(spins, torch.Tensor):
             energy, field = self.evaluate(torch.from_numpy(np.ascontiguousarray(spins)))
             return energy.numpy(), field.numpy()
-        flat = spins.detach().reshape(-1, self.n_sites, 3).to(dtype=self.dtype, device=self.device)
+        flat = (
+            spins.detach().reshape(-1, self.n_sites, 3).to(dtype=self.dtype, device=self.device).contiguous()
+        )
         energies, fields = [], []
         for part in flat.split(self.chunk or max(1, len(flat))):
             energy, field = self.model(part)

@@ -57,7 +57,8 @@ class Noise:
         # the generator counts up in the low words: each step owns 2^192 blocks of its own
         counter = np.array([0, 0, 0, step], dtype=np.uint64)
         streams = (np.random.Generator(np.random.Philox(key=key, counter=counter)) for key in self._keys)
-        return np.stack([stream.standard_normal((n_sites, 3)) for stream in streams])
+        # component by component, the memory order in which spins are integrated
+        return np.stack([stream.standard_normal((3, n_sites)) for stream in streams]).swapaxes(-1, -2)
 
     def field(self, step: int, spins: torch.Tensor, D: float, dt: float) -> torch.Tensor | None:
         """Thermal field ``h = sqrt(2 D / dt) xi`` like ``spins`` ``(R, N, 3)``, constant over the step; None

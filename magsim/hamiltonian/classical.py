@@ -34,6 +34,8 @@ def _z(direction: np.ndarray) -> np.ndarray:
 # kind -> unit vector of D_ij from the unit vectors (M, 3) of the bonds i -> j; all are odd, D_ji = -D_ij
 DM_KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"bloch": _bloch, "neel": _neel, "z": _z}
 
+LONG = 1024  # sites from which one sparse product per spin component costs less than reordering the spins
+
 
 @dataclass(frozen=True, eq=False)
 class ClassicalHamiltonian:
@@ -168,6 +170,8 @@ class ClassicalHamiltonian:
             return 0.0 * spins
         n, rows = self.n_sites, self.coupling.shape[0]
         flat = spins.reshape(-1, n, 3)
+        if rows == n >= LONG and isinstance(flat, np.ndarray) and flat.strides[1] == flat.itemsize:
+            return self._by_component(flat).reshape(spins.shape)
         if len(flat) == 1:
             columns = flat.reshape(rows, -1)
             return -self._product(columns).reshape(spins.shape)
@@ -177,6 +181,16 @@ class ClassicalHamiltonian:
         else:
             product = self._product(flat.reshape(-1, rows).swapaxes(0, 1)).swapaxes(0, 1)
         return -product.reshape(spins.shape)
+
+    def _by_component(self, flat: np.ndarray) -> np.ndarray:
+        """The same for exchange alone on spins ``(R, N, 3)`` whose components are contiguous, without
+        reordering them; the field has that order, too."""
+        components = flat.swapaxes(1, 2).reshape(-1, self.n_sites)
+        product = np.empty_like(components)
+        for k, component in enumerate(components):
+            product[k] = self.coupling @ component
+        np.negative(product, out=product)
+        return product.reshape(-1, 3, self.n_sites).swapaxes(1, 2)
 
     def _product(self, columns: Any) -> Any:
         if isinstance(columns, torch.Tensor):

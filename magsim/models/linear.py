@@ -37,16 +37,17 @@ class LinearModel(EnergyModel):
         frame = nn.functional.pad(tangent_frame(spins), (0, 0, 0, 0, 0, 1))
         gradient = spins.new_zeros(2, batch, n + 1, self.n_features)
 
+        def derivative(tangent: Tensor) -> Tensor:
+            return torch.func.jvp(invariants, (environments,), (tangent,))[1]
+
         def invariants(values: Tensor) -> Tensor:
             return self.descriptor.invariants(self.descriptor.coefficients(values))
 
         for p in range(m):
             directions = frame[:, table[:, p]]
-            for a in range(2):
-                tangent = torch.zeros_like(environments)
-                tangent[:, :, p] = directions[:, :, a]
-                _, derivative = torch.func.jvp(invariants, (environments,), (tangent,))
-                gradient[a].index_add_(1, table[:, p], derivative)
+            tangents = environments.new_zeros(2, *environments.shape)
+            tangents[..., p, :] = directions.movedim(-2, 0)
+            gradient.index_add_(2, table[:, p], torch.func.vmap(derivative)(tangents))
         return -self.energy_scale * gradient[:, :, :n].permute(1, 2, 0, 3) / self.scale
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,6 +170,12 @@ def _module(
     return ForceFieldModule(model, optimisation, data.sources, facts)
 
 
+def _batches(cfg: DictConfig) -> int | None:
+    """Batches that the closed form takes of its only, shuffled, epoch; None: all."""
+    limit = cfg.model.max_snapshots
+    return None if limit is None else math.ceil(limit / cfg.trainer.batch_size)
+
+
 def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.device) -> pl.Trainer:
     t = cfg.trainer
     closed_form = isinstance(module, ClosedFormModule)
@@ -201,6 +208,7 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
         logger=RunLogger(run),
         gradient_clip_val=None if closed_form else t.grad_clip,
         enable_progress_bar=False,
+        limit_train_batches=_batches(cfg) if closed_form else None,
         enable_checkpointing=not closed_form,
         enable_model_summary=False,
         inference_mode=False,  # the field in validation is a gradient too

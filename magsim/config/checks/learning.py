@@ -54,6 +54,7 @@ def _model(cfg: DictConfig) -> None:
     node = cfg.model
     if "ridge" in node:
         positive(cfg, "model.ridge")
+        positive(cfg, "model.max_snapshots", null="all")
     if "hidden" in node:
         require(
             cfg,

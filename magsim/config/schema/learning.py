@@ -38,6 +38,7 @@ class LinearConfig(ModelConfig):
     """Ridge regression on the invariants."""
 
     ridge: float = MISSING
+    max_snapshots: int | None = MISSING  # drawn at random from the training part; null: all
 
 
 @dataclass

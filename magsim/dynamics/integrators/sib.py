@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from magsim.dynamics.integrators.base import FieldFunction, Integrator, add
-from magsim.dynamics.llg import cross, rotation_vector
+from magsim.dynamics.llg import cross, dot, rotation_vector
 from magsim.spins import normalise
 
 
@@ -49,5 +49,5 @@ def cayley(spins: Tensor, b: Tensor) -> Tensor:
 
     S' = [(1 - b^2) S + 2 (b.S) b + 2 S x b] / (1 + b^2) .
     """
-    b2 = (b * b).sum(-1, keepdim=True)
-    return ((1 - b2) * spins + 2 * (b * spins).sum(-1, keepdim=True) * b + 2 * cross(spins, b)) / (1 + b2)
+    b2 = dot(b, b)
+    return ((1 - b2) * spins + 2 * dot(b, spins) * b + 2 * cross(spins, b)) / (1 + b2)
