@@ -133,7 +133,7 @@ class SDHamiltonian(Electrons):
         """Pattern of H with the hopping filled in, and where its on-site 2x2 blocks lie in ``data``."""
         n = self.lattice.n_sites
         blocks = sparse.kron(sparse.identity(n), np.ones((2, 2)))
-        hopping = sparse.kron(self.hopping_matrix, np.eye(2))
+        hopping = sparse.kron(self.hopping_matrix, np.eye(2), format="csr")  # not BSR: it stores zeros
         # the union of both patterns: complex markers keep the explicit zeros, and are removed again
         matrix = (hopping + 1j * blocks).tocsr()
         matrix.sort_indices()

@@ -66,7 +66,7 @@ class EDLabeler:
         h = self.hamiltonian
         levels, vectors = eigh(h.dense(spins, xp), xp)
         if h.filling is None:
-            mu = xp.full(len(spins), h.mu)
+            mu = xp.full(len(spins), h.mu, dtype=np.float64)
             occupation = fermi(levels, mu, h.T, xp)
             energy = grand_potential(levels, mu, h.T, xp)
         else:
