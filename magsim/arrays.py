@@ -80,8 +80,9 @@ SMALL_MATRIX = 700
 def eigh(matrices: Any, xp: ModuleType = np) -> tuple[Any, Any]:
     """Eigenvalues ``(B, n)`` and eigenvectors ``(B, n, n)`` of Hermitian matrices ``(B, n, n)``.
 
-    CuPy: batched on the GPU. NumPy: small matrices are shared among the cores, one thread each, so that a batch gives bitwise
-    what its members give alone; large ones run one after another on all cores with LAPACK's ``evr``, its fastest driver.
+    CuPy: batched on the GPU. NumPy: small matrices are shared among the cores, one thread each, so that a
+    batch gives bitwise what its members give alone; large ones run one after another on all cores with
+    LAPACK's ``evr``, its fastest driver.
     """
     if xp is not np:
         return xp.linalg.eigh(matrices)

@@ -88,7 +88,9 @@ class BispectrumDescriptor(nn.Module):
         )
         self.irreps = irreps(self.environment.group)
         self.blocks, adapt = self._symmetry_adapt()
-        self.register_buffer("adapt", torch.tensor(adapt), persistent=False)
+        # Inside an irrep of several dimensions, and among its copies, the basis is LAPACK's choice, which
+        # differs from machine to machine: everything that depends on it is saved with a model.
+        self.register_buffer("adapt", torch.tensor(adapt))
         self.register_buffer("bond_index", torch.tensor(self.environment.bonds.T.copy()), persistent=False)
         self.register_buffer(
             "triangle_index", torch.tensor(self.environment.triangles.T.copy()), persistent=False
@@ -125,7 +127,7 @@ class BispectrumDescriptor(nn.Module):
         for k, block in enumerate(self.blocks):
             count = min(self.options.references, block.copies)
             mixture = np.linalg.qr(generator.normal(size=(block.copies, block.copies)))[0][:, :count]
-            self.register_buffer(f"reference_{k}", torch.tensor(mixture), persistent=False)
+            self.register_buffer(f"reference_{k}", torch.tensor(mixture))
         self._triples: list[tuple[int, int, int, str]] = []
         if self.options.bispectrum:
             for a in range(len(self.blocks)):
@@ -142,7 +144,7 @@ class BispectrumDescriptor(nn.Module):
         tensors = invariant_tensors(*(block.irrep for block in blocks))
         if len(tensors):
             name = f"coupling_{a}_{b}_{c}"
-            self.register_buffer(name, torch.tensor(tensors), persistent=False)
+            self.register_buffer(name, torch.tensor(tensors))
             self._triples.append((a, b, c, name))
 
     def bind(self, lattice: Lattice) -> None:

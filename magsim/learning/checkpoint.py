@@ -94,10 +94,9 @@ def load_checkpoint(source: str | Path) -> tuple[dict[str, Any], dict[str, Any]]
     if not isinstance(content, dict) or "magsim" not in content or "state_dict" not in content:
         raise DataError(path, "not a magsim checkpoint: it lacks the entry 'magsim' or 'state_dict'.")
     facts = content["magsim"]
-    if facts.get("format_version") != FORMAT_VERSION:
-        raise DataError(
-            path, f"format_version is {facts.get('format_version')}, this program reads {FORMAT_VERSION}."
-        )
+    version = facts.get("format_version") if isinstance(facts, dict) else None
+    if version != FORMAT_VERSION:
+        raise DataError(path, f"format_version is {version}, this program reads {FORMAT_VERSION}.")
     weights = {
         k.removeprefix("model."): v for k, v in content["state_dict"].items() if k.startswith("model.")
     }
@@ -114,6 +113,9 @@ def load_model(
         DataError: a corrupt checkpoint.
     """
     weights, facts = load_checkpoint(source)
+    missing = [name for name in ("lattice", "descriptor", "model") if name not in facts]
+    if missing or "mean" not in weights:
+        raise DataError(find_checkpoint(source), f"it lacks {', '.join(missing) or 'the statistics'}.")
     trained = make_lattice(**facts["lattice"])
     if lattice is not None and lattice.name != trained.name:
         raise ConfigError(

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from magsim.errors import RunError
 from magsim.learning.data import Batch
 from magsim.learning.losses import field_loss
 from magsim.models import EnergyModel, LinearModel
@@ -96,6 +97,12 @@ class ForceFieldModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         errors = {name: (s[0] / s[1]).sqrt() for name, s in self._squares.items() if s[1] > 0}
         for name, error in errors.items():
+            if not torch.isfinite(error):
+                raise RunError(
+                    f"Training diverged in epoch {self.current_epoch + 1}: the error on {name} is "
+                    f"{float(error)}. Earlier weights are kept; a smaller trainer.lr may help."
+                )
+        for name, error in errors.items():
             self.log(f"val/torque_error/{name}", error)
         self.log("val/torque_error", torch.stack(list(errors.values())).mean())
 
@@ -142,7 +149,9 @@ class ClosedFormModule(ForceFieldModule):
         self._normal += (rows.T @ rows).double().cpu()
         self._target += (rows.T @ (target * root).flatten()).double().cpu()
 
-    def on_train_epoch_end(self) -> None:
+    def on_validation_epoch_start(self) -> None:
+        """All batches of the only epoch are in: solve, before the answer is validated."""
+        super().on_validation_epoch_start()
         k = len(self._target)
         matrix = self._normal + self.ridge * self._normal.diagonal().mean() * torch.eye(
             k, dtype=torch.float64

@@ -9,8 +9,9 @@ from magsim.descriptors.bispectrum import BispectrumDescriptor
 from magsim.lattice import Lattice
 from magsim.spins import transverse
 
-# An invariant that varies less than this over the training set carries nothing but rounding noise.
-MIN_SCALE = 1e-6
+# An invariant that varies less than this (relative to its mean) over the training set is a constant with
+# rounding noise: it is not blown up to unit variance.
+CONSTANT = 1e-5
 
 
 class EnergyModel(nn.Module):
@@ -67,7 +68,9 @@ class EnergyModel(nn.Module):
             mean = total / count
             variance = (square / count - mean * mean).clamp(min=0.0)
             self.mean.copy_(mean)
-            self.scale.copy_(variance.sqrt().clamp(min=MIN_SCALE))
+            deviation = variance.sqrt()
+            constant = deviation < CONSTANT * mean.abs().clamp(min=1.0)
+            self.scale.copy_(torch.where(constant, 1.0, deviation))
             self.energy_scale.copy_(transverse(field, spins).pow(2).mean().sqrt())
 
     def fit_shift(self, spins: Tensor, energy: Tensor) -> None:

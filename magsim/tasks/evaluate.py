@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,23 +56,21 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         torch_device(cfg)
     )
     run.parent("model", cfg.checkpoint, facts.get("hash", ""))
-    index = chosen(cfg, dataset, own=facts.get("dataset") == dataset.content_hash, run=run)
+    index = chosen(cfg, dataset, facts, run)
     result = evaluate(cfg, run, model, dataset, index)
     evaluation_page(cfg, run, dataset, result)
     return result.metrics
 
 
-def chosen(cfg: DictConfig, dataset: SpinDataset, own: bool, run: Run) -> np.ndarray:
-    """Snapshots to evaluate: a part of the training's own dataset (its own split), all of any other."""
+def chosen(cfg: DictConfig, dataset: SpinDataset, facts: Mapping[str, Any], run: Run) -> np.ndarray:
+    """Snapshots to evaluate: a part of the training's own dataset (as it was split), all of any other."""
+    own = facts.get("dataset") == dataset.content_hash and "split" in facts
     if not own or cfg.task.split == "all":
         run.say(
             f"  all {len(dataset)} snapshots" + ("" if own else "; the model was not trained on this dataset")
         )
         return np.arange(len(dataset))
-    t = cfg.trainer
-    return getattr(
-        split_dataset(dataset, int(cfg.seed), t.validation_fraction, t.test_fraction), cfg.task.split
-    )
+    return getattr(split_dataset(dataset, **facts["split"]), cfg.task.split)
 
 
 def model_hash(path: Any) -> str:
@@ -79,7 +78,7 @@ def model_hash(path: Any) -> str:
     return str(load_checkpoint(path)[1].get("hash", ""))
 
 
-def predict(model: EnergyModel, spins: np.ndarray, run: Run | None = None) -> tuple[np.ndarray, np.ndarray]:
+def predict(model: EnergyModel, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Energy ``(n,)`` and transverse field ``(n, N, 3)`` of spins ``(n, N, 3)``, as float64 arrays."""
     energies, fields = [], []
     inputs = torch.tensor(spins).to(model.mean)

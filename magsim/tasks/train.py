@@ -107,9 +107,8 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
     Raises:
         ConfigError, DataError: the data do not fit the configuration, or are too few to split.
     """
-    t = cfg.trainer
     lattice = data_lattice(cfg, dataset, run)
-    split = split_dataset(dataset, int(cfg.seed), t.validation_fraction, t.test_fraction)
+    split = split_dataset(dataset, **split_recipe(cfg))
     run.headline("Training")
     for line in split.description.splitlines():
         run.say(f"  {line}")
@@ -126,6 +125,16 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
     return Trained(model, path, model_hash, dataset, split, metrics)
 
 
+def split_recipe(cfg: DictConfig) -> dict[str, Any]:
+    """What determines the split of a dataset; in the checkpoint, so that nobody tests on what it learned."""
+    t = cfg.trainer
+    return {
+        "seed": int(cfg.seed),
+        "validation": float(t.validation_fraction),
+        "test": float(t.test_fraction),
+    }
+
+
 def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, split: Split, path: Path) -> None:
     t = cfg.trainer
     dtype, device = torch_dtype(cfg), torch_device(cfg)
@@ -134,7 +143,13 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
     data = SpinDataModule(dataset, split, int(t.batch_size), int(cfg.seed), t.relative_floor, dtype)
     part = data.parts["train"].arrays
     model.fit_statistics(part["spins"], part["field"])
-    facts = model_facts(lattice, plain(cfg.descriptor), plain(cfg.model), dataset=dataset.content_hash)
+    facts = model_facts(
+        lattice,
+        plain(cfg.descriptor),
+        plain(cfg.model),
+        dataset=dataset.content_hash,
+        split=split_recipe(cfg),
+    )
     module = _module(cfg, model, data, facts)
     weights = sum(p.numel() for p in model.parameters())
     run.say(

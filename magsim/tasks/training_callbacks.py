@@ -45,9 +45,9 @@ class Progress(Callback):
 class EpochBudget(Callback):
     """Shortens the training, and its learning-rate schedule with it, if it would not end in time.
 
-    Without it a slow machine would cut the schedule where the learning rate is still high. Every epoch the plan is made
-    again, up to the epochs that were asked for. On a machine that is fast enough nothing changes, and equal seeds give
-    equal results.
+    Without it a slow machine would cut the schedule where the learning rate is still high. Every epoch the
+    plan is made again, up to the epochs that were asked for. On a machine that is fast enough nothing
+    changes, and equal seeds give equal results.
 
     Args:
         run: is told when the plan changes.
