@@ -23,9 +23,9 @@ class ProtocolConfig:
     """What a run does with the integrator."""
 
     name: str = MISSING
-    steps: int = MISSING
-    record_every: int = MISSING
-    replicas: int = MISSING
+    steps: int = MISSING  # time steps
+    record_every: int = MISSING  # steps between stored frames
+    replicas: int = MISSING  # independent copies, side by side
     initial: str = MISSING  # random or the name of a texture
 
 
@@ -33,15 +33,15 @@ class ProtocolConfig:
 class RelaxConfig(ProtocolConfig):
     """T = 0 until no torque exceeds ``tolerance``."""
 
-    tolerance: float = MISSING
+    tolerance: float = MISSING  # largest torque |S x F| that counts as none
 
 
 @dataclass
 class AnnealConfig(ProtocolConfig):
     """The temperature of the bath falls from ``T_start`` to ``T_end`` over the run."""
 
-    T_start: float = MISSING
-    T_end: float = MISSING
+    T_start: float = MISSING  # of the bath at the first step
+    T_end: float = MISSING  # of the bath at the last step
     schedule: str = MISSING
 
 

@@ -45,19 +45,19 @@ class LinearConfig(ModelConfig):
 class BPConfig(ModelConfig):
     """One network for all sites; the energies are summed."""
 
-    hidden: list[int] = MISSING
-    activation: str = MISSING
+    hidden: list[int] = MISSING  # widths of the hidden layers
+    activation: str = MISSING  # silu, gelu, tanh, softplus or relu
 
 
 @dataclass
 class TrainerConfig:
     """The optimisation, its budget and the split of the data (by trajectory)."""
 
-    max_epochs: int = MISSING
+    max_epochs: int = MISSING  # passes over the training part
     max_minutes: float | None = MISSING  # wall clock; null: no limit
     batch_size: int = MISSING
-    lr: float = MISSING
-    weight_decay: float = MISSING
+    lr: float = MISSING  # peak learning rate of AdamW
+    weight_decay: float = MISSING  # of AdamW
     lr_schedule: str = MISSING
     warmup: int = MISSING  # steps of linear warm-up
     patience: int | None = MISSING  # epochs without progress before stopping; null: never
@@ -66,6 +66,6 @@ class TrainerConfig:
     # errors count relative to the torque of their own snapshot, down to this fraction of the typical torque;
     # null: all snapshots weigh the same
     relative_floor: float | None = MISSING
-    validation_fraction: float = MISSING
-    test_fraction: float = MISSING
-    grad_clip: float | None = MISSING
+    validation_fraction: float = MISSING  # of the trajectories; chooses the best epoch
+    test_fraction: float = MISSING  # of the trajectories; seen by nothing but the evaluation
+    grad_clip: float | None = MISSING  # largest norm of the gradient; null: no clipping

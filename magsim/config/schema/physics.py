@@ -12,8 +12,8 @@ class LatticeConfig:
     """The crystal: its name, cells along each lattice vector, and ``periodic`` or ``open`` for each."""
 
     name: str = MISSING
-    shape: list[int] = MISSING
-    boundary: list[str] = MISSING
+    shape: list[int] = MISSING  # cells along each lattice vector
+    boundary: list[str] = MISSING  # periodic or open, for each lattice vector
 
 
 @dataclass
@@ -31,7 +31,7 @@ class HamiltonianConfig:
 class SDConfig(HamiltonianConfig):
     """Electrons coupled to classical spins with a finite exchange J."""
 
-    J: float = MISSING
+    J: float = MISSING  # of -J sum_i S_i . c+_i sigma c_i (Pauli matrices, no factor 1/2)
 
 
 @dataclass
@@ -45,11 +45,11 @@ class ClassicalConfig:
 
     name: str = MISSING
     heisenberg: list[float] = MISSING
-    dm: float = MISSING
+    dm: float = MISSING  # D of sum_<ij> D_ij . (S_i x S_j), on the nearest neighbours
     dm_kind: str = MISSING
-    easy_axis: float = MISSING
-    axis: list[float] = MISSING
-    zeeman: list[float] = MISSING
+    easy_axis: float = MISSING  # K of -K sum_i (S_i . n)^2; negative: easy plane
+    axis: list[float] = MISSING  # n, of any length
+    zeeman: list[float] = MISSING  # B of -B . sum_i S_i
 
 
 @dataclass
@@ -57,7 +57,7 @@ class LabelerConfig:
     """The solver of the electrons; ``batch_size`` configurations at a time."""
 
     name: str = MISSING
-    batch_size: int = MISSING
+    batch_size: int = MISSING  # configurations solved at a time; labels do not depend on it
 
 
 @dataclass
@@ -71,35 +71,35 @@ class SamplerConfig:
 class RandomSampler(SamplerConfig):
     """``count`` configurations, every spin uniform on the sphere."""
 
-    count: int = MISSING
+    count: int = MISSING  # configurations
 
 
 @dataclass
 class QuenchSampler(SamplerConfig):
     """Snapshots of exact LLG at T = 0 from random spins."""
 
-    trajectories: int = MISSING
-    steps: int = MISSING
-    record_every: int = MISSING
+    trajectories: int = MISSING  # each from its own random spins (thermal: at each temperature)
+    steps: int = MISSING  # time steps that are recorded
+    record_every: int = MISSING  # steps between snapshots
     dt: float | None = MISSING  # null: suggested from the torque
-    alpha: float = MISSING
-    integrator: str = MISSING
-    sense: int = MISSING
+    alpha: float = MISSING  # damping
+    integrator: str = MISSING  # heun, rk4 or sib
+    sense: int = MISSING  # +1 or -1: sign of the precession term
 
 
 @dataclass
 class ThermalSampler(QuenchSampler):
     """Snapshots of exact LLG with a bath, ``trajectories`` at each temperature."""
 
-    temperatures: list[float] = MISSING
-    burn_in: int = MISSING
+    temperatures: list[float] = MISSING  # of the bath
+    burn_in: int = MISSING  # steps before the first snapshot, a multiple of record_every
 
 
 @dataclass
 class FileSampler(SamplerConfig):
     """The array ``spins (n, N, 3)`` of a file."""
 
-    path: str | None = MISSING
+    path: str | None = MISSING  # an .npz file, a dataset or a trajectory store
     limit: int | None = MISSING  # only the first so many
     select: list[int] | None = MISSING  # only these
 

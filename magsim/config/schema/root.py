@@ -11,17 +11,17 @@ from magsim.config.schema import dynamics, learning, physics, tasks
 
 @dataclass
 class DataConfig:
-    """``path``: labels (.zarr or .npz) to train or evaluate on, instead of those the config describes."""
+    """Data from elsewhere."""
 
-    path: str | None = None
+    path: str | None = None  # labels to train or evaluate on (.zarr or .npz) instead of making them
 
 
 @dataclass
 class Config:
     """The whole configuration of one job."""
 
-    seed: int = 0
-    name: str = "default"
+    seed: int = 0  # every random stream derives from it
+    name: str = "default"  # of the run folder outputs/<task>/<name>/ and of the W&B group
     output: str | None = None  # run folder (label: the dataset), instead of one below outputs/
     resume: str | None = None  # a run folder to continue
     debug: bool = False  # show tracebacks

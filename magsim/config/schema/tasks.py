@@ -32,7 +32,7 @@ class EvaluateTask(TaskConfig):
 class BenchmarkTask(TaskConfig):
     """Rates of labels, training and dynamics."""
 
-    shapes: list[list[int]] = MISSING
+    shapes: list[list[int]] = MISSING  # lattices to measure on
     seconds: float = MISSING  # spent on each measurement
     exact_max_sites: int = MISSING  # larger lattices are not labelled exactly
 
@@ -48,8 +48,8 @@ class CompareTask(TaskConfig):
 class ComputeConfig:
     """Where and how precisely to compute."""
 
-    device: str = MISSING
-    precision: str = MISSING
+    device: str = MISSING  # auto: a GPU if there is one; cpu or cuda
+    precision: str = MISSING  # of models, float32 or float64; labels and spins are always float64
     threads: int | None = MISSING  # null: what the libraries choose
 
 
@@ -64,7 +64,7 @@ class LoggerConfig:
 class WandbConfig(LoggerConfig):
     """Weights & Biases."""
 
-    project: str = MISSING
-    entity: str | None = MISSING
+    project: str = MISSING  # the W&B project
+    entity: str | None = MISSING  # W&B user or team; null: the default of the login
     mode: str = MISSING  # auto: online with a login, else offline
     artifact_limit_mb: int = MISSING  # larger artifacts are recorded by reference
