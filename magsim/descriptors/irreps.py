@@ -59,13 +59,13 @@ def irreps(elements: np.ndarray) -> list[Irrep]:
     regular = np.zeros((order, order, order))
     regular[np.arange(order)[:, None], table, np.arange(order)[None, :]] = 1.0
     generic = np.random.default_rng(0).normal(size=(order, order))
-    commuting = np.einsum("gij,jk,glk->il", regular, generic + generic.T, regular)
+    commuting = np.einsum("gij,jk,glk->il", regular, generic + generic.T, regular, optimize=True)
     values, vectors = np.linalg.eigh(commuting)
     groups = np.split(np.arange(order), np.flatnonzero(np.diff(values) > 1e-6 * np.ptp(values)) + 1)
     found: list[np.ndarray] = []
     for columns in groups:
         basis = vectors[:, columns]
-        matrices = np.einsum("ia,gij,jb->gab", basis, regular, basis)
+        matrices = np.einsum("ia,gij,jb->gab", basis, regular, basis, optimize=True)
         character = np.trace(matrices, axis1=1, axis2=2)
         if not any(np.allclose(character, np.trace(m, axis1=1, axis2=2), atol=1e-6) for m in found):
             found.append(matrices)
