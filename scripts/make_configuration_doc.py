@@ -2,8 +2,8 @@
 
 usage: python scripts/make_configuration_doc.py
 
-Values come from composing every option, meanings from the comments beside the keys: those in ``conf/*/*.yaml``
-and, where there is none, those in ``magsim/config/schema/*.py``.
+Values come from composing every option, meanings from the comments beside the keys: those in
+``conf/*/*.yaml`` and, where there is none, those in ``magsim/config/schema/*.py``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -33,15 +32,9 @@ One YAML file per option lies in `conf/<group>/`; choose one with `group=option`
 `experiment=...`, then the command line. Unknown keys, wrong types and values out of range stop the program
 before any work, with exit code 2. `python run.py --help` prints the whole tree with your arguments applied.
 
-Energies, fields and temperatures are in units of the nearest-neighbour hopping, times in units of its inverse,
-lengths in units of the nearest-neighbour distance.
+Energies, fields and temperatures are in units of the nearest-neighbour hopping, times in units of its
+inverse, lengths in units of the nearest-neighbour distance.
 """
-
-# groups in the order of the work, not of the alphabet
-ORDER = (
-    "task lattice hamiltonian classical labeler sampler descriptor model trainer "
-    "integrator protocol observables compute logger experiment"
-).split()
 
 
 def main() -> None:
@@ -53,17 +46,25 @@ def main() -> None:
 def page() -> str:
     """The page as it should be."""
     parts = [HEAD, _root()]
-    options = groups()
-    for group in [*ORDER, *sorted(set(options) - set(ORDER))]:
-        parts.append(_experiments(options[group]) if group == "experiment" else _group(group, options[group]))
+    for group in _defaults():
+        options = groups()[group]
+        parts.append(_experiments(options) if group == "experiment" else _group(group, options))
     return "\n".join(parts)
+
+
+def _defaults() -> dict[str, str]:
+    """The groups in the order of the defaults list, with the option that each starts from."""
+    entries = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml").defaults)
+    assert isinstance(entries, list)
+    pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
+    return {group: option for group, option in pairs if " " not in group}
 
 
 def _root() -> str:
     cfg = compose()
     comments = dict(_class_comments(Config))
     rows = [
-        (key, _value(cfg[key]), _kind(Config, key), comments.get(key, ""))
+        (key, _value(cfg[key]), _kind(Config, key), _escaped(comments.get(key, "")))
         for key in cfg
         if not OmegaConf.is_dict(cfg[key])
     ]
@@ -76,12 +77,10 @@ def _root() -> str:
 
 
 def _group(group: str, options: list[str]) -> str:
-    default = compose()
-    chosen = OmegaConf.select(default, f"{group}.name")
     lines = [f"## `{group}`\n"]
     for option in options:
-        mark = " (default)" if option == (chosen or _default_option(group)) else ""
-        lines.append(f"- `{group}={option}`{mark}: {_about(group, option)}")
+        mark = " (default)" if option == _defaults()[group] else ""
+        lines.append(f"- `{group}={option}`{mark}: {_escaped(_about(group, option))}")
     values: dict[str, dict[str, list[str]]] = {}  # key -> value -> options
     kinds: dict[str, str] = {}
     meanings: dict[str, str] = {}
@@ -125,7 +124,7 @@ def _leaves(group: str, option: str, node: DictConfig, prefix: str = "") -> Iter
             yield from _leaves(group, name, node[name], f"{prefix}{name}.")
         elif name != "name":
             meaning = _yaml_comment(group, option, name) or comments.get(name, "")
-            yield f"{prefix}{name}", _value(node[name]), _kind(kind, name), meaning
+            yield f"{prefix}{name}", _value(node[name]), _kind(kind, name), _escaped(meaning)
 
 
 def _class_comments(kind: Any) -> Iterator[tuple[str, str]]:
@@ -166,11 +165,6 @@ def _about(group: str, option: str) -> str:
     return words if words.endswith((".", "`")) or not words else f"{words}."
 
 
-def _default_option(group: str) -> str:
-    entries = OmegaConf.load(CONF / "config.yaml").defaults
-    return next(str(entry[group]) for entry in entries if OmegaConf.is_dict(entry) and group in entry)
-
-
 def _by_option(found: dict[str, list[str]], options: list[str]) -> str:
     """One value if all options that have the key agree, else each value with its options."""
     having = [option for names in found.values() for option in names]
@@ -196,11 +190,15 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _escaped(text: str) -> str:
+    """Markdown leaves it as it is: ``<ij>`` is no tag and ``*`` no emphasis."""
+    return re.sub(r"([<*])", r"\\\1", text)
+
+
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for key, *cells in rows:
-        cells = [cell.replace("|", "\\|").replace("``", "`") for cell in cells]
-        lines.append("| " + " | ".join([f"`{key}`", *cells]) + " |")
+        lines.append("| " + " | ".join([f"`{key}`", *(cell.replace("|", "\\|") for cell in cells)]) + " |")
     return "\n".join(lines) + "\n"
 
 
