@@ -20,7 +20,8 @@ Batch = dict[str, Tensor]
 class EpochShuffle(Sampler[list[int]]):
     """Batches of a permutation that depends on seed and epoch alone: a resumed run sees the same batches.
 
-    Lightning calls :meth:`set_epoch` before each epoch.
+    Lightning calls :meth:`set_epoch` before each epoch, but in a resumed run after it has asked for the
+    iterator: the order is drawn when the first batch is taken.
     """
 
     def __init__(self, size: int, batch_size: int, seed: int) -> None:
@@ -35,7 +36,8 @@ class EpochShuffle(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         state = seed_sequence(self.seed, "shuffle", self.epoch).generate_state(1)[0]
         order = torch.randperm(self.size, generator=torch.Generator().manual_seed(int(state))).tolist()
-        return (order[k : k + self.batch_size] for k in range(0, self.size, self.batch_size))
+        for k in range(0, self.size, self.batch_size):
+            yield order[k : k + self.batch_size]
 
 
 class Snapshots(torch.utils.data.Dataset[Batch]):

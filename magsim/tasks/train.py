@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAverag
 
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
-from magsim.learning.checkpoint import build_model, load_model, model_facts, save_model
+from magsim.learning.checkpoint import build_model, load_checkpoint, load_model, model_facts, save_model
 from magsim.learning.data import SpinDataModule
 from magsim.learning.dataset import SpinDataset
 from magsim.learning.module import ClosedFormModule, ForceFieldModule, Optimisation
@@ -113,7 +113,7 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
     for line in split.description.splitlines():
         run.say(f"  {line}")
     path = run.folder / "model.ckpt"
-    if not path.exists():
+    if _is_wanted(cfg, path):
         _fit(cfg, run, dataset, lattice, split, path)
     else:
         run.say(f"  {path} is there already: training is not repeated.")
@@ -123,6 +123,11 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
     weights = sum(p.numel() for p in model.parameters())
     metrics = {"train/invariants": model.n_features, "train/weights": weights, "train/model_hash": model_hash}
     return Trained(model, path, model_hash, dataset, split, metrics)
+
+
+def _is_wanted(cfg: DictConfig, path: Path) -> bool:
+    """There is no model yet, or ``resume`` asks for more epochs than it was trained for."""
+    return not path.exists() or load_checkpoint(path)[1].get("epochs", math.inf) < cfg.trainer.max_epochs
 
 
 def split_recipe(cfg: DictConfig) -> dict[str, Any]:
@@ -143,13 +148,8 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
     data = SpinDataModule(dataset, split, int(t.batch_size), int(cfg.seed), t.relative_floor, dtype)
     part = data.parts["train"].arrays
     model.fit_statistics(part["spins"], part["field"])
-    facts = model_facts(
-        lattice,
-        plain(cfg.descriptor),
-        plain(cfg.model),
-        dataset=dataset.content_hash,
-        split=split_recipe(cfg),
-    )
+    origin = {"dataset": dataset.content_hash, "split": split_recipe(cfg), "epochs": int(t.max_epochs)}
+    facts = model_facts(lattice, plain(cfg.descriptor), plain(cfg.model), **origin)
     module = _module(cfg, model, data, facts)
     weights = sum(p.numel() for p in model.parameters())
     run.say(
@@ -203,7 +203,14 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
         # after the average, so that what is validated is what is saved
         folder = run.folder / "checkpoints"
         callbacks.append(
-            ModelCheckpoint(folder, "best", monitor, save_last=True, enable_version_counter=False)
+            ModelCheckpoint(
+                folder,
+                "best",
+                monitor,
+                save_last=True,
+                save_on_train_epoch_end=True,  # between two epochs, where a resumed run starts
+                enable_version_counter=False,
+            )
         )
         if t.patience is not None:
             callbacks.append(EarlyStopping(monitor, patience=int(t.patience)))
