@@ -101,8 +101,9 @@ def _job(
 
 def _prepare() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
-    # Threads that wait by spinning starve those that work where cores are shared (training 4x slower beside one busy
-    # process, 2.5x with this; no difference on an idle machine). Read by OpenMP when torch is imported.
+    # Threads that wait by spinning starve those that work where cores are shared (training 4x slower beside
+    # one busy process, 2.5x with this; no difference on an idle machine). Read by OpenMP when torch is
+    # imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     os.environ.pop(SWEEP_VARIABLE, None)
     register()
