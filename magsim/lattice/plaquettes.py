@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from magsim.errors import ConfigError
-from magsim.lattice.crystal import Lattice
+
+if TYPE_CHECKING:
+    from magsim.lattice.crystal import Lattice
 
 # An affine shear far below every distance makes the Delaunay triangulation of squares and hexagons unique
 # and the same in every cell, without changing which sites are corners of which plaquette.

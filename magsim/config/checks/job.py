@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 import glob
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from magsim.config.checks.physics import check_shape
-from magsim.config.checks.require import not_negative, one_of, positive, require, value_of
+from magsim.config.checks.require import existing, not_negative, one_of, positive, require
 from magsim.errors import ConfigError
 
 RESUMABLE = ("label", "train", "simulate", "pipeline")
@@ -34,26 +33,6 @@ def check_job(cfg: DictConfig) -> None:
     if cfg.logger.name == "wandb":
         one_of(cfg, "logger.mode", ("auto", "online", "offline"))
         not_negative(cfg, "logger.artifact_limit_mb")
-
-
-def existing(cfg: DictConfig, key: str, kinds: Sequence[str] = ()) -> None:
-    """A path that is null or exists; a file ends in one of ``kinds``.
-
-    Raises:
-        ConfigError: there is nothing at the path, or a file of another kind.
-    """
-    given = value_of(cfg, key)
-    if given is None:
-        return
-    path = Path(given).expanduser()
-    require(cfg, key, path.exists(), f"no such file or folder (looked at {path.resolve()}).")
-    if kinds and path.is_file():
-        require(
-            cfg,
-            key,
-            path.suffix.lstrip(".") in kinds,
-            f"must be {' or '.join('.' + kind for kind in kinds)}.",
-        )
 
 
 def matching(runs: str) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from magsim.config.checks.require import finite, not_negative, one_of, positive, require, value_of
+from magsim.config.checks.require import existing, finite, not_negative, one_of, positive, require, value_of
 from magsim.errors import ConfigError
 
 INTEGRATORS = ("heun", "rk4", "sib")
@@ -87,8 +87,6 @@ def _sampler(cfg: DictConfig) -> None:
     for prefix in ["sampler", *(f"sampler.{part}" for part in parts)]:
         _part(cfg, prefix)
     if "path" in cfg.sampler and cfg.task.name in SAMPLING_TASKS and cfg.data.path is None:
-        from magsim.config.checks.job import existing
-
         require(
             cfg,
             "sampler.path",

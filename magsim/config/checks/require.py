@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -68,3 +69,23 @@ def one_of(cfg: DictConfig, key: str, allowed: Sequence[str]) -> None:
 
 def _text(value: Any) -> Any:
     return "null" if value is None else value
+
+
+def existing(cfg: DictConfig, key: str, kinds: Sequence[str] = ()) -> None:
+    """A path that is null or exists; a file ends in one of ``kinds``.
+
+    Raises:
+        ConfigError: there is nothing at the path, or a file of another kind.
+    """
+    given = value_of(cfg, key)
+    if given is None:
+        return
+    path = Path(given).expanduser()
+    require(cfg, key, path.exists(), f"no such file or folder (looked at {path.resolve()}).")
+    if kinds and path.is_file():
+        require(
+            cfg,
+            key,
+            path.suffix.lstrip(".") in kinds,
+            f"must be {' or '.join('.' + kind for kind in kinds)}.",
+        )
