@@ -1,4 +1,4 @@
-"""The main job: label, train, evaluate, compare learned with exact dynamics, quench a large lattice, report."""
+"""The main job: label, train, evaluate, compare learned with exact dynamics, quench a large lattice."""
 
 from __future__ import annotations
 
@@ -57,12 +57,20 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
             tables=(metrics_table(_final(large), "last frame"),),
             pictures=(*maps.series, *maps.maps),
         ),
-        Section("Time spent", tables=(Table(("stage", "time"), [[k, seconds(v)] for k, v in clock.laps.items()]),)),
+        Section(
+            "Time spent", tables=(Table(("stage", "time"), [[k, seconds(v)] for k, v in clock.laps.items()]),)
+        ),
     ]
     title = f"{cfg.hamiltonian.name} on the {lattice.name} lattice, learned by {cfg.model.name}"
-    metrics_shown = [*headline(result), *[Metric(f"{size}: {name}", value) for name, value in list(_final(large).items())[2:4]]]
+    metrics_shown = [
+        *headline(result),
+        *[Metric(f"{size}: {name}", value) for name, value in list(_final(large).items())[2:4]],
+    ]
     publish(cfg, run, title, sections, metrics_shown)
-    run.say(f"  total {seconds(sum(clock.laps.values()))}: " + ", ".join(f"{k} {seconds(v)}" for k, v in clock.laps.items()))
+    run.say(
+        f"  total {seconds(sum(clock.laps.values()))}: "
+        + ", ".join(f"{k} {seconds(v)}" for k, v in clock.laps.items())
+    )
     return metrics
 
 
@@ -94,22 +102,30 @@ class Comparison:
 def compare_dynamics(cfg: DictConfig, run: Run, trained: Trained) -> Comparison:
     """Repeat the held-out exact quenches of the dataset with the learned field, from the same initial states.
 
-    The exact side costs nothing: its states are in the dataset. Without quenches in the data there is nothing to compare.
+    The exact side costs nothing: its states are in the dataset. Without quenches in the data there is nothing
+    to compare.
     """
     dataset = trained.dataset
     trajectories = held_out_quenches(dataset, trained.split.test)
     sampler = quench_recipe(dataset)
     if not trajectories or sampler is None:
-        text = "The data hold no whole quench with a known time step among the held-out trajectories: nothing to compare with."
+        text = (
+            "The data hold no whole quench with a known time step among the held-out trajectories: "
+            "nothing to compare with."
+        )
         run.say(f"  {text}")
         return Comparison(text, {})
     run.headline("Learned against exact dynamics")
     lattice = trained.model.lattice
-    order = [np.flatnonzero((dataset.trajectory == t) & (dataset.source_names == "quench")) for t in trajectories]
+    order = [
+        np.flatnonzero((dataset.trajectory == t) & (dataset.source_names == "quench")) for t in trajectories
+    ]
     order = [index[np.argsort(dataset.step[index])] for index in order]
     steps = dataset.step[order[0]]
     exact_spins = np.stack([dataset.spins[index] for index in order], axis=1)  # (frames, R, N, 3)
-    names = select(["nn_correlation", "mean_abs_chirality"] if lattice.dim == 2 else ["nn_correlation"], lattice)
+    names = select(
+        ["nn_correlation", "mean_abs_chirality"] if lattice.dim == 2 else ["nn_correlation"], lattice
+    )
     exact = measure(names, lattice, exact_spins)
     integrator = make_integrator(
         sampler["integrator"], dt=sampler["dt"], alpha=sampler["alpha"], sense=sampler["sense"]
@@ -135,15 +151,21 @@ def compare_dynamics(cfg: DictConfig, run: Run, trained: Trained) -> Comparison:
         "exact": {"time": steps * integrator.step_size, **exact},
         "learned": {"time": learned.time, **learned.series},
     }
-    figure = quench_curves(run.folder / "exact_and_learned.png", curves, names, references=lattice.name == "triangular")
+    figure = quench_curves(
+        run.folder / "exact_and_learned.png", curves, names, references=lattice.name == "triangular"
+    )
     run.image("exact_and_learned", figure)
-    metrics = {}
+    metrics: dict[str, float] = {}
     for name in names:
-        metrics[f"comparison/exact_final_{name}"] = float(exact[name][-1].mean())
-        metrics[f"comparison/learned_final_{name}"] = float(learned.series[name][-1].mean())
-        run.say(f"  {name.replace('_', ' ')} at the end: exact {exact[name][-1].mean():.3f}, learned {learned.series[name][-1].mean():.3f}")
+        ends = {"exact": float(exact[name][-1].mean()), "learned": float(learned.series[name][-1].mean())}
+        metrics |= {f"comparison/{field}_final_{name}": value for field, value in ends.items()}
+        told = ", ".join(f"{field} {value:.3f}" for field, value in ends.items())
+        run.say(f"  {name.replace('_', ' ')} at the end: {told}")
     size = " × ".join(map(str, lattice.shape))
-    caption = f"{len(trajectories)} quenches on {size} from the same random states, which the model has not seen; mean and spread."
+    caption = (
+        f"{len(trajectories)} quenches on {size} from the same random states, which the model has not seen; "
+        "mean and spread."
+    )
     return Comparison("", metrics, (Picture(figure, caption),))
 
 
@@ -166,13 +188,16 @@ def quench_recipe(dataset: SpinDataset) -> dict[str, Any] | None:
 
 
 def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, Lattice, str]:
-    """The protocol of the configuration with the learned field on ``task.large_shape`` (null: four times the training's)."""
+    """The protocol of the configuration with the learned field on ``task.large_shape`` (null: four times the
+    training's)."""
     shape = cfg.task.large_shape or [4 * n for n in build_lattice(cfg).shape]
     lattice = trained.model.lattice.with_shape(list(shape))
     protocol = build_protocol(cfg)
     device = str(torch_device(cfg))
     field = learned_field(cfg, trained, lattice)
-    run.headline(f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, shape))} with the learned field")
+    run.headline(
+        f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, shape))} with the learned field"
+    )
     integrator = choose_timestep(field, build_integrator(cfg), protocol, lattice, int(cfg.seed), run, device)
     result = simulate(
         field,
@@ -184,7 +209,11 @@ def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, 
         run,
         run.folder / "trajectory.zarr",
         every=int(cfg.observables.every),
-        identity={"model": trained.hash, "precision": str(cfg.compute.precision), "classical": plain(cfg.classical)},
+        identity={
+            "model": trained.hash,
+            "precision": str(cfg.compute.precision),
+            "classical": plain(cfg.classical),
+        },
         config=plain(cfg),
         parents={"model": trained.hash},
         device=device,
@@ -195,7 +224,9 @@ def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, 
     return result, lattice, field.name
 
 
-def learned_field(cfg: DictConfig, trained: Trained, lattice: Lattice, classical: bool = True) -> EffectiveField:
+def learned_field(
+    cfg: DictConfig, trained: Trained, lattice: Lattice, classical: bool = True
+) -> EffectiveField:
     """The trained field on a lattice, plus the classical terms of the configuration."""
     field = load_field(trained.path, lattice, device=str(torch_device(cfg)), dtype=torch_dtype(cfg))
     terms = build_classical(cfg, lattice) if classical else None
