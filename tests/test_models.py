@@ -186,7 +186,7 @@ class TestLinear:
 
     @pytest.mark.parametrize("name", ["triangular", "kagome"])
     def test_the_closed_form_recovers_a_heisenberg_model_of_two_shells(self, name: str) -> None:
-        lattice = make_lattice(name, (4, 4))
+        lattice = make_lattice(name, (5, 5))
         terms = ClassicalHamiltonian(lattice, heisenberg=(1.0, -0.37))
         spins = torch.tensor(random_spins(lattice.n_sites, np.random.default_rng(0), (24,)))
         exact_energy, field = terms.energy_and_field(spins)
@@ -199,7 +199,7 @@ class TestLinear:
         module.on_validation_epoch_start()
         model.fit_shift(spins[:20], exact_energy[:20])
         energy, predicted = (answer.detach() for answer in model(spins[20:]))
-        exact = transverse(field[20:], spins[20:])
+        predicted, exact = (transverse(f, spins[20:]) for f in (predicted, field[20:]))
         error = (predicted - exact).pow(2).mean().sqrt() / exact.pow(2).mean().sqrt()
         assert float(error) < 1e-6
         torch.testing.assert_close(energy, exact_energy[20:], atol=1e-5, rtol=0)
@@ -272,7 +272,7 @@ class TestFiles:
     def test_a_lattice_smaller_than_twice_the_cutoff_is_refused(
         self, saved: tuple[EnergyModel, Path, str]
     ) -> None:
-        with pytest.raises(ConfigError, match="half the periodic side"):
+        with pytest.raises(ConfigError, match="half the .*periodic side"):
             magsim.load_field(saved[1], shape=(3, 3))
 
     def test_a_missing_checkpoint_is_a_sentence(self, tmp_path: Path) -> None:
