@@ -287,7 +287,7 @@ class TestSizes:
 
     def test_binding_to_a_lattice_that_is_too_small_is_refused(self) -> None:
         descriptor = describe(make_lattice("square", (6, 6)))
-        with pytest.raises(ConfigError, match="half the .*periodic side"):
+        with pytest.raises(ConfigError, match=r"half the .*periodic side"):
             descriptor.bind(make_lattice("square", (6, 3)))
 
     def test_an_open_side_may_be_shorter_than_the_cutoff(self) -> None:

@@ -272,7 +272,7 @@ class TestFiles:
     def test_a_lattice_smaller_than_twice_the_cutoff_is_refused(
         self, saved: tuple[EnergyModel, Path, str]
     ) -> None:
-        with pytest.raises(ConfigError, match="half the .*periodic side"):
+        with pytest.raises(ConfigError, match=r"half the .*periodic side"):
             magsim.load_field(saved[1], shape=(3, 3))
 
     def test_a_missing_checkpoint_is_a_sentence(self, tmp_path: Path) -> None:
