@@ -75,6 +75,7 @@ def free_memory(xp: ModuleType) -> float:
 
 # Below this size LAPACK gains nothing from threads inside one matrix (and loses a lot when cores are shared).
 SMALL_MATRIX = 700
+SMALL_BATCHED = 32  # cuSOLVER's own limit for its batched solver
 
 
 def eigh(matrices: Any, xp: ModuleType = np) -> tuple[Any, Any]:
@@ -85,7 +86,7 @@ def eigh(matrices: Any, xp: ModuleType = np) -> tuple[Any, Any]:
     LAPACK's ``evr``, its fastest driver.
     """
     if xp is not np:
-        return xp.linalg.eigh(matrices)
+        return _eigh_cupy(matrices, xp)
     if matrices.shape[-1] > SMALL_MATRIX:
         from scipy.linalg import eigh as lapack
 
@@ -97,6 +98,15 @@ def eigh(matrices: Any, xp: ModuleType = np) -> tuple[Any, Any]:
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         parts = list(pool.map(np.linalg.eigh, np.array_split(matrices, workers)))
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def _eigh_cupy(matrices: Any, xp: ModuleType) -> tuple[Any, Any]:
+    """One divide-and-conquer call for each matrix: cuSOLVER's batched routine is a Jacobi method for small
+    matrices only."""
+    if matrices.shape[-1] <= SMALL_BATCHED:
+        return xp.linalg.eigh(matrices)
+    pairs = [xp.linalg.eigh(matrix) for matrix in matrices]
+    return xp.stack([values for values, _ in pairs]), xp.stack([vectors for _, vectors in pairs])
 
 
 def cores() -> int:

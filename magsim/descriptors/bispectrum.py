@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from magsim.descriptors.environment import Environment, make_environment, neighbour_table
+from magsim.descriptors.environment import Environment, check_cutoff, make_environment, neighbour_table
 from magsim.descriptors.irreps import Irrep, invariant_tensors, irreps, symmetry_adapted
 from magsim.lattice import Lattice
 
@@ -82,6 +82,7 @@ class BispectrumDescriptor(nn.Module):
     def __init__(self, lattice: Lattice, options: BispectrumOptions) -> None:
         super().__init__()
         self.options = options
+        check_cutoff(lattice, options.cutoff)  # before the work, whose memory grows as the cutoff's 8th power
         bond_cutoff = options.cutoff if options.bond_cutoff is None else options.bond_cutoff
         self.environment: Environment = make_environment(
             lattice, options.cutoff, bond_cutoff, options.chirality_cutoff
@@ -128,6 +129,8 @@ class BispectrumDescriptor(nn.Module):
             count = min(self.options.references, block.copies)
             mixture = np.linalg.qr(generator.normal(size=(block.copies, block.copies)))[0][:, :count]
             self.register_buffer(f"reference_{k}", torch.tensor(mixture))
+            r, s = torch.triu_indices(block.copies, block.copies)
+            self.register_buffer(f"pairs_{k}", r * block.copies + s, persistent=False)
         self._triples: list[tuple[int, int, int, str]] = []
         if self.options.bispectrum:
             for a in range(len(self.blocks)):
@@ -190,9 +193,11 @@ class BispectrumDescriptor(nn.Module):
             even_trivial = block.irrep is self.irreps[0] and (not block.odd or not self.options.time_reversal)
             if even_trivial:
                 parts.append(f.flatten(-2))
-            parts.append((f * f).sum(-1))
-            if self.options.references:
-                parts.append((f @ reference.transpose(-1, -2)).flatten(-2))
+            if self.options.references < block.copies:
+                parts += [(f * f).sum(-1), (f @ reference.transpose(-1, -2)).flatten(-2)]
+            else:  # as many references as copies span all products of two copies: take each of these once
+                products = (f @ f.transpose(-1, -2)).flatten(-2)
+                parts.append(products.index_select(-1, getattr(self, f"pairs_{k}")))
         for a, b, c, name in self._triples:
             product = torch.einsum(
                 "...i,...j,...k,nijk->...n",

@@ -102,7 +102,7 @@ def neighbour_table(lattice: Lattice, environment: Environment) -> np.ndarray:
     Raises:
         ConfigError: the crystal's sites are not all equivalent, or the cutoff exceeds half a periodic side.
     """
-    _check_cutoff(lattice, environment)
+    check_cutoff(lattice, float(np.linalg.norm(environment.points, axis=1).max()) + 1e-9)
     carrier: dict[int, np.ndarray] = {}
     for op in crystal_operations(lattice):
         carrier.setdefault(int(op.basis_map[0]), op.matrix)
@@ -123,14 +123,22 @@ def neighbour_table(lattice: Lattice, environment: Environment) -> np.ndarray:
     return table
 
 
-def _check_cutoff(lattice: Lattice, environment: Environment) -> None:
-    cutoff = np.linalg.norm(environment.points, axis=1).max()
+def check_cutoff(lattice: Lattice, cutoff: float) -> None:
+    """Raise ConfigError where a neighbourhood of this radius meets its own image or holds no neighbour."""
+    nearest = lattice.shells(1)[0].distance
+    if cutoff < nearest - 1e-9:
+        allowed = f"at least the nearest-neighbour distance, {nearest:g}."
+        raise ConfigError("descriptor.cutoff", cutoff, allowed)
     # distance between opposite faces of the periodic cell
     faces = 2 * np.pi * np.array(lattice.shape) / np.linalg.norm(lattice.reciprocal, axis=1)
-    for axis, (face, periodic) in enumerate(zip(faces, lattice.periodic, strict=True)):
-        if periodic and cutoff > face / 2 + 1e-9:
-            raise ConfigError(
-                "descriptor.cutoff",
-                round(float(cutoff), 4),
-                f"at most half the periodic side, {face / 2:.4g} along axis {axis}.",
-            )
+    half = min(
+        (f / 2 for f, periodic in zip(faces, lattice.periodic, strict=True) if periodic), default=np.inf
+    )
+    # the farthest neighbour counts, not the number that was given
+    _, _, displacement = lattice.offsets_within(min(cutoff, half + nearest), 0)
+    farthest = np.linalg.norm(displacement, axis=1).max()
+    if farthest > half + 1e-9:
+        allowed = (
+            f"at most half the shortest periodic side of lattice.shape={list(lattice.shape)}, {half:.4g}."
+        )
+        raise ConfigError("descriptor.cutoff", cutoff, allowed)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
+from magsim.spins import transverse
+
 if TYPE_CHECKING:
     from magsim.hamiltonian.classical import ClassicalHamiltonian
     from magsim.labelers.labels import Labeler
@@ -30,11 +32,13 @@ class EffectiveField(ABC):
         n_sites: N.
         name: what it is, for tables and file names.
         conservative: whether the field is the gradient of the energy.
+        torque_scale: rms transverse field per component that is known beforehand; 0: unknown.
     """
 
     n_sites: int
     name: str
     conservative: bool = True
+    torque_scale: float = 0.0
 
     def __call__(self, spins: Array) -> tuple[Array, Array]:
         """Evaluate.
@@ -92,7 +96,8 @@ class ExactField(EffectiveField):
 
 
 class LearnedField(EffectiveField):
-    """The field of a trained network, which is put into evaluation mode.
+    """The field of a trained network, which is put into evaluation mode: its transverse part, which is what
+    it was trained on.
 
     Args:
         model: ``model(spins (B, N, 3)) -> (energy (B,), field (B, N, 3))``, bound to the lattice of the
@@ -118,6 +123,7 @@ class LearnedField(EffectiveField):
             (p for p in [*model.parameters(), *model.buffers()] if p.is_floating_point()), torch.empty(0)
         )
         self.dtype, self.device = weights.dtype, weights.device
+        self.torque_scale = float(getattr(model, "energy_scale", 0.0))
 
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         if not isinstance(spins, torch.Tensor):
@@ -130,7 +136,7 @@ class LearnedField(EffectiveField):
         for part in flat.split(self.chunk or max(1, len(flat))):
             energy, field = self.model(part)
             energies.append(energy.detach())
-            fields.append(field.detach())
+            fields.append(transverse(field.detach(), part))
         energy, field = torch.cat(energies).to(spins), torch.cat(fields).to(spins)
         return energy.reshape(spins.shape[:-2]), field.reshape(spins.shape)
 
@@ -154,6 +160,7 @@ class SumField(EffectiveField):
         self.n_sites = flat[0].n_sites
         self.name = "+".join(term.name for term in flat)
         self.conservative = all(term.conservative for term in flat)
+        self.torque_scale = max(term.torque_scale for term in flat)
 
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         energy, field = self.terms[0].evaluate(spins)

@@ -11,7 +11,7 @@ import numpy as np
 
 from magsim.arrays import array_module, eigh, free_memory, to_numpy
 from magsim.hamiltonian.electronic import Electrons
-from magsim.labelers.ensemble import canonical_T0, fermi, grand_potential, solve_mu
+from magsim.labelers.ensemble import DEGENERATE, canonical_T0, fermi, grand_potential, solve_mu
 from magsim.labelers.labels import Labels
 
 # Occupations below this do not change a label in float64.
@@ -42,13 +42,13 @@ class EDLabeler:
     def label(self, spins: Any) -> Labels:
         """Label spins ``(B, N, 3)``; NumPy arrays in and out.
 
-        The error estimate is the rounding of the eigensolver, ``eps * |H| * n`` over the spacing that smears
-        a level (T, or the gap at the Fermi level at T = 0), times J-like field scale; see :meth:`_error`.
+        The error estimate is that of rounding, see :meth:`_error`.
         """
         start = time.perf_counter()
         xp = array_module(self.device)
         spins = np.asarray(spins, dtype=np.float64)
-        size = self.batch_size or self._batch_that_fits(xp)
+        fits = self._batch_that_fits(xp)
+        size = min(self.batch_size or fits, fits)
         parts = [self._label_batch(xp.asarray(spins[k : k + size]), xp) for k in range(0, len(spins), size)]
         energy, field, density, mu, error = (
             np.concatenate([to_numpy(part) for part in column]) for column in zip(*parts, strict=True)
@@ -92,12 +92,13 @@ class EDLabeler:
         return elements
 
     def _error(self, levels: Any, mu: Any, xp: ModuleType) -> Any:
-        """``eps |H| J / w``: rounding of the levels against the width w over which occupations change."""
-        width = xp.abs(levels - mu[:, None]).min(axis=1) + self.hamiltonian.T
+        """``eps |H| J / w``: rounding of the levels against the width w over which occupations change,
+
+        w = T + the distance of mu to the nearest level. Levels at mu itself (T = 0) are one shell, filled
+        evenly whatever rounding does to them: they do not count.
+        """
+        distance = xp.abs(levels - mu[:, None])
+        width = xp.where(distance < DEGENERATE, xp.inf, distance).min(axis=1) + self.hamiltonian.T
         scale = xp.abs(levels).max(axis=1)
-        coupling = max(getattr(self.hamiltonian, "J", 0.0), 1.0)
-        return np.finfo(np.float64).eps * scale * coupling / xp.maximum(width, DEGENERATE_WIDTH)
-
-
-# A level at mu itself (T = 0) leaves the even filling of its shell exact to about this width.
-DEGENERATE_WIDTH = 1e-9
+        coupling = max(abs(getattr(self.hamiltonian, "J", 0.0)), 1.0)
+        return np.finfo(np.float64).eps * scale * coupling / width

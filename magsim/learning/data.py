@@ -78,7 +78,7 @@ class SpinDataModule(pl.LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         self.sources = dataset.sources
         spins, field = torch.tensor(dataset.spins), torch.tensor(dataset.field)
-        weights = snapshot_weights(field, spins, floor)
+        weights = snapshot_weights(field, spins, floor, torch.tensor(split.train))
         self.parts = {}
         for name, index in (("train", split.train), ("validation", split.validation)):
             chosen = torch.tensor(index)

@@ -8,17 +8,24 @@ from torch import Tensor
 from magsim.spins import transverse
 
 
-def snapshot_weights(field: Tensor, spins: Tensor, floor: float | None) -> Tensor:
+def snapshot_weights(
+    field: Tensor, spins: Tensor, floor: float | None, training: Tensor | None = None
+) -> Tensor:
     """Weights ``(B,)`` that make late, nearly ordered snapshots count,
 
         w = 1 / (rms^2 + floor^2 rms_all^2) ,
 
-    with the rms transverse field of the snapshot and of the whole set. Errors count relative to the torques
+    with the rms transverse field of the snapshot and of all training snapshots. Errors count relative to the torques
     of their own snapshot until these fall below the fraction ``floor`` of the typical one. ``floor=None``:
     equal weights ``1/rms_all^2``.
+
+    Args:
+        field, spins: ``(B, N, 3)``.
+        floor: see above.
+        training: indices of the training snapshots; None: all.
     """
     square = transverse(field, spins).pow(2).mean(dim=(1, 2))
-    overall = square.mean()
+    overall = (square if training is None else square[training]).mean()
     if floor is None:
         return torch.full_like(square, 1.0) / overall
     return 1.0 / (square + floor**2 * overall)

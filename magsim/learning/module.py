@@ -87,15 +87,14 @@ class ForceFieldModule(pl.LightningModule):
         loss = field_loss(field, batch["field"], batch["spins"], batch["weight"], self.optimisation.gamma)
         self.log("val/loss", loss, batch_size=len(batch["spins"]))
         target = transverse(batch["field"], batch["spins"])
-        pairs = torch.stack(
-            [(field - target).pow(2).mean(dim=(1, 2)), target.pow(2).mean(dim=(1, 2))], dim=-1
-        )
+        error = transverse(field, batch["spins"]) - target
+        pairs = torch.stack([error.pow(2).mean(dim=(1, 2)), target.pow(2).mean(dim=(1, 2))], dim=-1)
         for code, name in enumerate(self.sources):
             chosen = pairs[batch["source"] == code].sum(0)
             self._squares[name] = self._squares.get(name, torch.zeros_like(chosen)) + chosen
 
     def on_validation_epoch_end(self) -> None:
-        errors = {name: (s[0] / s[1]).sqrt() for name, s in self._squares.items() if s[1] > 0}
+        errors = {name: (s[0] / s[1]).sqrt() for name, s in self._squares.items() if s[1] != 0}
         for name, error in errors.items():
             if not torch.isfinite(error):
                 raise RunError(

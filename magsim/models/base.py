@@ -22,7 +22,7 @@ class EnergyModel(nn.Module):
     ``energy_shift`` per site.
 
     Only the transverse part of the field has a meaning: E is known on the sphere, and a component along S_i
-    says how the polynomial continues off it. :meth:`forward` returns the transverse field.
+    says how the polynomial continues off it, unless it was trained too (``trainer.gamma`` below 1).
 
     Args:
         descriptor: bound to the lattice of the spins.
@@ -89,9 +89,9 @@ class EnergyModel(nn.Module):
         return self.energy_scale * self.site_energies(invariants).sum(-1) + spins.shape[1] * self.energy_shift
 
     def forward(self, spins: Tensor) -> tuple[Tensor, Tensor]:
-        """Energy ``(B,)`` and transverse field ``(B, N, 3)``; in training with a graph."""
+        """Energy ``(B,)`` and field ``-dE/dS`` ``(B, N, 3)``; in training with a graph."""
         with torch.enable_grad():
             leaf = spins.detach().requires_grad_(True)
             energy = self.energy(leaf)
             (gradient,) = torch.autograd.grad(energy.sum(), leaf, create_graph=self.training)
-        return energy, transverse(-gradient, spins)
+        return energy, -gradient
