@@ -109,8 +109,20 @@ def _eigh_cupy(matrices: Any, xp: ModuleType) -> tuple[Any, Any]:
     return xp.stack([values for values, _ in pairs]), xp.stack([vectors for _, vectors in pairs])
 
 
+_chosen_cores: int | None = None
+
+
+def set_cores(n: int | None) -> None:
+    """Let :func:`cores` be ``n``; None: what the environment allows."""
+    global _chosen_cores
+    _chosen_cores = n
+
+
 def cores() -> int:
-    """Cores this process may use: ``OMP_NUM_THREADS`` if set, else those of its affinity mask."""
+    """Cores this process may use: those of :func:`set_cores`, else ``OMP_NUM_THREADS`` if set, else those of
+    its affinity mask."""
+    if _chosen_cores is not None:
+        return _chosen_cores
     asked = os.environ.get("OMP_NUM_THREADS", "")
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(asked) if asked.isdigit() and int(asked) > 0 else available
