@@ -39,6 +39,10 @@ class EDLabeler:
     device: str = "cpu"
     batch_size: int | None = None
 
+    def identity(self) -> dict[str, Any]:
+        """What determines the labels beside the Hamiltonian: nothing but the method, which is exact."""
+        return {"name": "ed"}
+
     def label(self, spins: Any) -> Labels:
         """Label spins ``(B, N, 3)``; NumPy arrays in and out.
 

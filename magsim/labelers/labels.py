@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as default
 from typing import Any, Protocol
 
 from magsim.hamiltonian.electronic import Electrons
@@ -14,22 +16,25 @@ class Labels:
 
     Attributes:
         energy: ``(B,)`` total energy: the grand potential Omega at fixed mu, the free energy
-            F = Omega + mu N_e at fixed filling (both the plain energy at T = 0, up to ``- mu N_e`` in Omega).
+            F = Omega + mu N_e at fixed filling (both the plain energy at T = 0, up to ``- mu N_e`` in Omega);
+            None where the field has no energy: a driven system.
         field: ``(B, N, 3)`` ``F_i = -dE/dS_i``.
         density: ``(B, N)`` electrons per site.
         mu: ``(B,)`` chemical potential.
         error: ``(B,)`` estimate of the largest error of a field component.
         method: how they were obtained.
         wall_time: seconds for the batch.
+        extra: whatever else the labeler knows of each configuration, arrays ``(B, ...)`` by name.
     """
 
-    energy: Any
+    energy: Any | None
     field: Any
     density: Any
     mu: Any
     error: Any
     method: str
     wall_time: float
+    extra: Mapping[str, Any] = default(default_factory=dict)
 
 
 class Labeler(Protocol):
@@ -38,6 +43,11 @@ class Labeler(Protocol):
     @property
     def hamiltonian(self) -> Electrons:
         """What is solved."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What of the labeler itself determines its labels (JSON types): its name and its approximations, not
+        device or batch size. With the Hamiltonian it makes the key of a dataset."""
         ...
 
     def label(self, spins: Any) -> Labels:
