@@ -18,7 +18,7 @@ __all__ = ["effective_field", "load_field", "open_dataset"]
 
 _ENTRY_POINTS = {
     "open_dataset": "magsim.learning.store",
-    "load_field": "magsim.tasks.build",
+    "load_field": "magsim.dynamics.learned_field",
     "effective_field": "magsim.tasks.build",
 }
 

@@ -13,6 +13,7 @@ from magsim.dynamics.integrators import (
     make_integrator,
     suggest_timestep,
 )
+from magsim.dynamics.learned_field import load_field
 from magsim.dynamics.protocols import PROTOCOLS, Anneal, Protocol, Quench, Relax, initial_spins
 from magsim.dynamics.thermostat import Noise, diffusion
 from magsim.dynamics.trajectory import Trajectory, open_trajectory
@@ -42,6 +43,7 @@ __all__ = [
     "diffusion",
     "evolve",
     "initial_spins",
+    "load_field",
     "make_integrator",
     "open_trajectory",
     "open_trajectory_writer",

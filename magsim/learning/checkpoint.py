@@ -142,3 +142,8 @@ def save_model(path: str | Path, model: EnergyModel, facts: Mapping[str, Any]) -
     torch.save({"magsim": {**facts, "hash": digest}, "state_dict": weights}, partial)
     os.replace(partial, path)
     return digest
+
+
+def stored_hash(source: str | Path) -> str:
+    """Hash of weights and statistics that a model file records."""
+    return str(load_checkpoint(source)[1].get("hash", ""))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from magsim.arrays import cuda_available
-from magsim.dynamics import ClassicalField, EffectiveField, ExactField, LearnedField
+from magsim.config import check, compose
+from magsim.dynamics import ClassicalField, EffectiveField, ExactField
 from magsim.errors import ConfigError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.hamiltonian.electronic import Electrons, ProjectedDoubleExchange, SDHamiltonian
 from magsim.labelers import EDLabeler, Labeler
 from magsim.lattice import Lattice, make_lattice
-from magsim.learning.checkpoint import load_model
 from magsim.samplers import SAMPLERS, MixedSampler, QuenchSampler, RandomSampler, Sampler
 
 
@@ -95,16 +95,20 @@ def build_labeler(cfg: DictConfig, lattice: Lattice | None = None) -> Labeler:
 
 
 def build_classical(cfg: DictConfig, lattice: Lattice | None = None) -> ClassicalField | None:
-    """The field of the classical terms; None where all of them are zero.
+    """The field of ``cfg.classical``; None where all terms are zero.
 
     Raises:
         ConfigError: see :class:`magsim.hamiltonian.classical.ClassicalHamiltonian`.
     """
-    node = plain(cfg.classical)
-    node.pop("name", None)
-    if not any((any(node["heisenberg"]), node["dm"], node["easy_axis"], any(node["zeeman"]))):
+    return classical_field(plain(cfg.classical), lattice or build_lattice(cfg))
+
+
+def classical_field(node: Mapping[str, Any], lattice: Lattice) -> ClassicalField | None:
+    """The field of classical terms given by a node as ``cfg.classical``; None where all of them are zero."""
+    terms = {key: value for key, value in node.items() if key != "name"}
+    if not any((any(terms["heisenberg"]), terms["dm"], terms["easy_axis"], any(terms["zeeman"]))):
         return None
-    return ClassicalField(ClassicalHamiltonian(lattice or build_lattice(cfg), **node))
+    return ClassicalField(ClassicalHamiltonian(lattice, **terms))
 
 
 def build_sampler(cfg: DictConfig) -> Sampler:
@@ -126,46 +130,20 @@ def build_sampler(cfg: DictConfig) -> Sampler:
     return SAMPLERS[name](**node)
 
 
-def effective_field(cfg: DictConfig, shape: tuple[int, ...] | None = None) -> EffectiveField:
+def effective_field(cfg: DictConfig | Sequence[str], shape: tuple[int, ...] | None = None) -> EffectiveField:
     """The exact effective field that a configuration describes: electrons plus classical terms.
 
     Args:
-        cfg: as :func:`magsim.config.compose` returns it.
+        cfg: as :func:`magsim.config.compose` returns it, or overrides for it (``["lattice=square"]``).
         shape: another lattice size than ``lattice.shape``.
 
     Returns:
         ``energy, field = f(spins)`` for ``spins`` ``(..., N, 3)``, arrays or tensors.
     """
+    if not isinstance(cfg, DictConfig):
+        cfg = compose(list(cfg))
+        check(cfg)
     lattice = build_lattice(cfg) if shape is None else build_lattice(cfg).with_shape(shape)
     exact = ExactField(build_labeler(cfg, lattice))
     classical = build_classical(cfg, lattice)
     return exact if classical is None else exact + classical
-
-
-def load_field(
-    source: str | Path,
-    lattice: Lattice | None = None,
-    shape: tuple[int, ...] | None = None,
-    device: str = "cpu",
-    dtype: torch.dtype | None = None,
-) -> LearnedField:
-    """A trained effective field; needs neither Hydra nor Lightning.
-
-    Args:
-        source: run folder of a training, or a ``model.ckpt``.
-        lattice: where to use it; must be of the kind it was trained on. Default: the lattice of the training.
-        shape: only another size of the training's lattice.
-        device: ``cpu`` or ``cuda``.
-        dtype: precision of the network; default: that of the training.
-
-    Returns:
-        ``energy, field = f(spins)`` for ``spins`` ``(..., N, 3)``, arrays or tensors.
-
-    Raises:
-        ConfigError: no checkpoint there, another kind of lattice, or one smaller than twice the cutoff.
-        DataError: a corrupt checkpoint.
-    """
-    model = load_model(source, lattice, dtype)
-    if shape is not None:
-        model.bind(model.lattice.with_shape(shape))
-    return LearnedField(model.requires_grad_(False).to(device))

@@ -12,13 +12,14 @@ from omegaconf import DictConfig
 
 from magsim.errors import ConfigError, DataError
 from magsim.learning.checkpoint import load_checkpoint, load_model
-from magsim.learning.dataset import SpinDataset
+from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.metrics import energy_metrics, flatten, torque_metrics
 from magsim.learning.split import split_dataset
 from magsim.models import EnergyModel
 from magsim.runs import Run
 from magsim.spins import transverse
 from magsim.tasks.build import torch_device, torch_dtype
+from magsim.tasks.data import data_lattice, dataset_for, electrons, tell_difference
 
 BATCH = 16
 
@@ -44,7 +45,6 @@ class Evaluation:
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     """``task=evaluate checkpoint=...``: the part ``task.split`` of the own data, all of another dataset."""
     from magsim.tasks.pages import evaluation_page
-    from magsim.tasks.train import data_lattice, dataset_for
 
     if cfg.checkpoint is None:
         raise ConfigError(
@@ -56,6 +56,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         torch_device(cfg)
     )
     run.parent("model", cfg.checkpoint, facts.get("hash", ""))
+    tell_difference(run, facts.get("hamiltonian", {}), electrons(cfg, dataset, run), "the model was trained")
     index = chosen(cfg, dataset, facts, run)
     result = evaluate(cfg, run, model, dataset, index)
     evaluation_page(cfg, run, dataset, result)
@@ -63,23 +64,24 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
 
 
 def chosen(cfg: DictConfig, dataset: SpinDataset, facts: Mapping[str, Any], run: Run) -> np.ndarray:
-    """Snapshots to evaluate: a part of the training's own dataset (as it was split), all of any other."""
-    own = facts.get("dataset") == dataset.content_hash and "split" in facts
-    if not own or cfg.task.split == "all":
-        run.say(
-            f"  all {len(dataset)} snapshots" + ("" if own else "; the model was not trained on this dataset")
-        )
+    """Snapshots to evaluate: a part of the training's own dataset (as it was split); of any other dataset
+    all that the training has not seen, told by the digests in the checkpoint."""
+    if cfg.task.split == "all":
+        run.say(f"  all {len(dataset)} snapshots, those of the training included")
         return np.arange(len(dataset))
-    return getattr(split_dataset(dataset, **facts["split"]), cfg.task.split)
-
-
-def model_hash(path: Any) -> str:
-    """Hash of weights and statistics that a model file records."""
-    return str(load_checkpoint(path)[1].get("hash", ""))
+    if facts.get("dataset") == dataset.content_hash and "split" in facts:
+        return getattr(split_dataset(dataset, **facts["split"]), cfg.task.split)
+    new = np.flatnonzero(~np.isin(snapshot_hashes(dataset.spins), facts.get("seen", [])))
+    known = len(dataset) - len(new)
+    run.say(
+        f"  {len(new)} snapshots of a dataset that the model was not trained on"
+        + (f"; {known} more are left out, they were in its training" if known else "")
+    )
+    return new
 
 
 def predict(model: EnergyModel, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Energy ``(n,)`` and transverse field ``(n, N, 3)`` of spins ``(n, N, 3)``, as float64 arrays."""
+    """Energy ``(n,)`` and field ``(n, N, 3)`` of spins ``(n, N, 3)``, as float64 arrays."""
     energies, fields = [], []
     inputs = torch.tensor(spins).to(model.mean)
     for part in inputs.split(BATCH):
@@ -113,7 +115,7 @@ def evaluate(
         if dataset.energy is not None:
             nested[name] |= energy_metrics(dataset.energy[index][mine], energy[mine], dataset.n_sites)
         if name != "all":
-            panels[name] = (transverse(exact[mine], spins[mine]), field[mine])
+            panels[name] = tuple(transverse(f[mine], spins[mine]) for f in (exact, field))
             m = nested[name]
             run.say(
                 f"  {name}: {int(mine.sum())} snapshots, torque rmse {m['torque_rmse']:.4g} of rms "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 
-from magsim.dynamics import EffectiveField, Quench, make_integrator
+from magsim.dynamics import EffectiveField, Quench, load_field, make_integrator
 from magsim.lattice import Lattice
 from magsim.learning.dataset import SpinDataset
 from magsim.observables import measure, select
@@ -17,12 +18,19 @@ from magsim.report.figures import quench_curves
 from magsim.report.page import Metric, Picture, Section, Table, metrics_table
 from magsim.runs import Run, seconds
 from magsim.tasks import evaluate as evaluation
-from magsim.tasks.build import build_classical, build_lattice, load_field, plain, torch_device, torch_dtype
+from magsim.tasks.build import build_lattice, classical_field, plain, torch_device, torch_dtype
+from magsim.tasks.data import dataset_for
 from magsim.tasks.pages import data_section, errors_section, headline, publish, training_section
-from magsim.tasks.simulate import build_integrator, build_protocol, choose_timestep
+from magsim.tasks.simulate import (
+    TRAJECTORY,
+    build_integrator,
+    build_protocol,
+    choose_timestep,
+    stored_timestep,
+)
 from magsim.tasks.simulation import Simulation, simulate
 from magsim.tasks.simulation_figures import draw
-from magsim.tasks.train import Trained, dataset_for, train
+from magsim.tasks.train import Trained, train
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
@@ -130,9 +138,12 @@ def compare_dynamics(cfg: DictConfig, run: Run, trained: Trained) -> Comparison:
     integrator = make_integrator(
         sampler["integrator"], dt=sampler["dt"], alpha=sampler["alpha"], sense=sampler["sense"]
     )
+    # the exact quenches were driven with the classical terms of their own configuration
+    classical = dataset.config.get("classical")
+    field = learned_field(cfg, trained, lattice, classical)
     protocol = Quench(int(steps[-1]), int(steps[1] - steps[0]), len(trajectories))
     learned = simulate(
-        learned_field(cfg, trained, lattice, classical=False),
+        field,
         lattice,
         integrator,
         protocol,
@@ -141,7 +152,7 @@ def compare_dynamics(cfg: DictConfig, run: Run, trained: Trained) -> Comparison:
         run,
         run.folder / "comparison.zarr",
         initial=exact_spins[0],
-        identity={"model": trained.hash},
+        identity={"model": trained.hash, "classical": classical},
         parents={"model": trained.hash, "dataset": dataset.content_hash},
         device=str(torch_device(cfg)),
         label="learned quench",
@@ -194,11 +205,13 @@ def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, 
     lattice = trained.model.lattice.with_shape(list(shape))
     protocol = build_protocol(cfg)
     device = str(torch_device(cfg))
-    field = learned_field(cfg, trained, lattice)
+    field = learned_field(cfg, trained, lattice, plain(cfg.classical))
     run.headline(
         f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, shape))} with the learned field"
     )
-    integrator = choose_timestep(field, build_integrator(cfg), protocol, lattice, int(cfg.seed), run, device)
+    path = run.folder / TRAJECTORY
+    integrator = stored_timestep(path, build_integrator(cfg))
+    integrator = choose_timestep(field, integrator, protocol, lattice, int(cfg.seed), run, device)
     result = simulate(
         field,
         lattice,
@@ -207,7 +220,7 @@ def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, 
         select(None if cfg.observables.names is None else list(cfg.observables.names), lattice),
         int(cfg.seed),
         run,
-        run.folder / "trajectory.zarr",
+        path,
         every=int(cfg.observables.every),
         identity={
             "model": trained.hash,
@@ -220,16 +233,16 @@ def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, 
         label=protocol.name,
         prefix="large",
     )
-    run.artifact("trajectory", run.folder / "trajectory.zarr", result.content_hash)
+    run.artifact("trajectory", path, result.content_hash)
     return result, lattice, field.name
 
 
 def learned_field(
-    cfg: DictConfig, trained: Trained, lattice: Lattice, classical: bool = True
+    cfg: DictConfig, trained: Trained, lattice: Lattice, classical: Mapping[str, Any] | None
 ) -> EffectiveField:
-    """The trained field on a lattice, plus the classical terms of the configuration."""
+    """The trained field on a lattice, plus classical terms (a node as ``cfg.classical``)."""
     field = load_field(trained.path, lattice, device=str(torch_device(cfg)), dtype=torch_dtype(cfg))
-    terms = build_classical(cfg, lattice) if classical else None
+    terms = classical_field(classical, lattice) if classical else None
     return field if terms is None else field + terms
 
 

@@ -16,6 +16,7 @@ from magsim.dynamics import (
     Integrator,
     Protocol,
     initial_spins,
+    load_field,
     make_integrator,
     open_trajectory,
     suggest_timestep,
@@ -23,6 +24,7 @@ from magsim.dynamics import (
 from magsim.dynamics.llg import largest_torque
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
+from magsim.learning.checkpoint import load_checkpoint, stored_hash
 from magsim.observables import select
 from magsim.report.page import Metric, Section, metrics_table
 from magsim.runs import Run
@@ -31,12 +33,11 @@ from magsim.tasks.build import (
     build_labeler,
     build_lattice,
     effective_field,
-    load_field,
     plain,
     torch_device,
     torch_dtype,
 )
-from magsim.tasks.evaluate import model_hash
+from magsim.tasks.data import tell_difference
 from magsim.tasks.pages import publish
 from magsim.tasks.simulation import Simulation, simulate
 from magsim.tasks.simulation_figures import draw
@@ -52,6 +53,9 @@ __all__ = [
 ]
 
 TRAJECTORY = "trajectory.zarr"
+# The largest torque among some hundred random spins is about this many times the rms per component; a model
+# that learned too little to show such torques must not choose a step by its own.
+TAIL = 5.0
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
@@ -75,9 +79,11 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     field, identity, parents = build_field(cfg, lattice, device)
     if parents:
         run.parent("model", str(cfg.checkpoint), parents["model"])
+        trained = load_checkpoint(cfg.checkpoint)[1].get("hamiltonian", {})
+        tell_difference(run, trained, plain(cfg.hamiltonian), "the model was trained")
     run.headline(f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, lattice.shape))}")
     run.say(f"  field {field.name}, {lattice.n_sites} spins, replicas {protocol.replicas}, state on {device}")
-    integrator = _stored_timestep(path, build_integrator(cfg))
+    integrator = stored_timestep(path, build_integrator(cfg))
     integrator = choose_timestep(field, integrator, protocol, lattice, int(cfg.seed), run, device)
     result = simulate(
         field,
@@ -127,7 +133,7 @@ def build_field(
         return effective_field(cfg, lattice.shape), identity, {}
     field: EffectiveField = load_field(cfg.checkpoint, lattice, device=device, dtype=torch_dtype(cfg))
     terms = build_classical(cfg, lattice)
-    model = model_hash(cfg.checkpoint)
+    model = stored_hash(cfg.checkpoint)
     identity = {"model": model, "precision": str(cfg.compute.precision), "classical": classical}
     return field if terms is None else field + terms, identity, {"model": model}
 
@@ -179,10 +185,11 @@ def choose_timestep(
     ).to(device)
     _, force = field(spins)
     warmest = max(protocol.T_start, protocol.T_end) if isinstance(protocol, Anneal) else integrator.T
-    suggested = suggest_timestep(force, spins, replace(integrator, T=warmest))
+    floor = TAIL * field.torque_scale
+    suggested = suggest_timestep(force, spins, replace(integrator, T=warmest), torque_floor=floor)
+    torque = max(float(largest_torque(spins, force).max()), floor)
     # two digits: what is printed is what is used, and the last bits of the torque do not matter
     chosen = replace(integrator, dt=float(f"{suggested:.2g}"))
-    torque = float(largest_torque(spins, force).max())
     run.say(
         f"  time step {chosen.dt:g} suggested from the largest torque {torque:.3g} of random spins, "
         f"integrator {integrator.name}, damping {integrator.alpha:g}"
@@ -203,7 +210,7 @@ def _check_continuation(path: Path, run: Run, protocol: Protocol) -> None:
         raise ConfigError("protocol.steps", protocol.steps, f"{what}; a resumed run keeps {stored}.")
 
 
-def _stored_timestep(path: Path, integrator: Integrator) -> Integrator:
+def stored_timestep(path: Path, integrator: Integrator) -> Integrator:
     """The suggested time step of the run that continues: not to be suggested anew."""
     if integrator.dt is not None or not path.exists():
         return integrator

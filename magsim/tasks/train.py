@@ -9,26 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
-from magsim.errors import ConfigError, DataError
-from magsim.lattice import Lattice, make_lattice
-from magsim.learning.checkpoint import build_model, load_checkpoint, load_model, model_facts, save_model
+from magsim.lattice import Lattice
+from magsim.learning.checkpoint import (
+    build_model,
+    load_checkpoint,
+    load_model,
+    model_facts,
+    save_model,
+    stored_hash,
+)
 from magsim.learning.data import SpinDataModule
-from magsim.learning.dataset import SpinDataset
+from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.module import ClosedFormModule, ForceFieldModule, Optimisation
 from magsim.learning.split import Split, split_dataset
-from magsim.learning.store import open_dataset
 from magsim.models import EnergyModel, LinearModel
 from magsim.runs import Run
 from magsim.runs.lightning_logger import RunLogger
 from magsim.spins import seed_sequence
 from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import plain, torch_device, torch_dtype
-from magsim.tasks.label import label
+from magsim.tasks.data import data_lattice, dataset_for, electrons
 from magsim.tasks.training_callbacks import EpochBudget, Progress
 
 
@@ -63,44 +69,6 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     return trained.metrics | result.metrics
 
 
-def dataset_for(cfg: DictConfig, run: Run) -> SpinDataset:
-    """The data of ``data.path``, else the dataset that the configuration describes (labelled if need be)."""
-    run.headline("Data")
-    dataset = open_dataset(cfg.data.path) if cfg.data.path else label(cfg, run)
-    run.parent("dataset", dataset.path, dataset.content_hash)
-    return dataset
-
-
-def data_lattice(cfg: DictConfig, dataset: SpinDataset, run: Run | None = None) -> Lattice:
-    """The lattice of a dataset. What the file does not say is taken from ``cfg.lattice``; its size wins over
-    the configuration's.
-
-    Raises:
-        ConfigError: the file is of another kind of lattice.
-        DataError: its number of spins fits no lattice of the configuration.
-    """
-    known = dataset.lattice or {}
-    name = known.get("name") or cfg.lattice.name
-    if name != cfg.lattice.name and cfg.data.path:
-        raise ConfigError(
-            "lattice.name",
-            cfg.lattice.name,
-            f"the data of data.path={cfg.data.path} are on the {name} lattice.",
-        )
-    shape = list(known.get("shape") or cfg.lattice.shape)
-    lattice = make_lattice(name, shape, known.get("boundary") or list(cfg.lattice.boundary))
-    if lattice.n_sites != dataset.n_sites:
-        raise DataError(
-            dataset.path,
-            f"holds {dataset.n_sites} spins; lattice={name} lattice.shape={shape} has {lattice.n_sites}.",
-        )
-    if run is not None and shape != list(cfg.lattice.shape):
-        run.say(
-            f"  lattice {name} {shape}: the size of the data, not lattice.shape={list(cfg.lattice.shape)}"
-        )
-    return lattice
-
-
 def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
     """Train ``cfg.model`` on a dataset; continues from ``checkpoints/last.ckpt`` if the run folder has one.
 
@@ -118,7 +86,7 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
     else:
         run.say(f"  {path} is there already: training is not repeated.")
     model = load_model(path, lattice, torch_dtype(cfg)).to(torch_device(cfg))
-    model_hash = evaluation.model_hash(path)
+    model_hash = stored_hash(path)
     run.artifact("model", path, model_hash)
     weights = sum(p.numel() for p in model.parameters())
     metrics = {"train/invariants": model.n_features, "train/weights": weights, "train/model_hash": model_hash}
@@ -140,6 +108,11 @@ def split_recipe(cfg: DictConfig) -> dict[str, Any]:
     }
 
 
+def seen(dataset: SpinDataset, split: Split) -> list[str]:
+    """Digests of the snapshots that training or model selection saw; no test may contain them."""
+    return sorted(snapshot_hashes(dataset.spins[np.concatenate([split.train, split.validation])]).tolist())
+
+
 def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, split: Split, path: Path) -> None:
     t = cfg.trainer
     dtype, device = torch_dtype(cfg), torch_device(cfg)
@@ -148,7 +121,13 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
     data = SpinDataModule(dataset, split, int(t.batch_size), int(cfg.seed), t.relative_floor, dtype)
     part = data.parts["train"].arrays
     model.fit_statistics(part["spins"], part["field"])
-    origin = {"dataset": dataset.content_hash, "split": split_recipe(cfg), "epochs": int(t.max_epochs)}
+    origin = {
+        "dataset": dataset.content_hash,
+        "hamiltonian": electrons(cfg, dataset, run),
+        "split": split_recipe(cfg),
+        "seen": seen(dataset, split),
+        "epochs": int(t.max_epochs),
+    }
     facts = model_facts(lattice, plain(cfg.descriptor), plain(cfg.model), **origin)
     module = _module(cfg, model, data, facts)
     weights = sum(p.numel() for p in model.parameters())

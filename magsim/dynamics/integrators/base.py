@@ -91,7 +91,11 @@ def add(force: Tensor, thermal: Tensor | None) -> Tensor:
 
 
 def suggest_timestep(
-    field_values: Tensor, spins: Tensor, integrator: Integrator | type[Integrator], error: float = STEP_ERROR
+    field_values: Tensor,
+    spins: Tensor,
+    integrator: Integrator | type[Integrator],
+    error: float = STEP_ERROR,
+    torque_floor: float = 0.0,
 ) -> float:
     """The time step whose error per step is about ``error`` radians for the spin that turns fastest,
 
@@ -106,12 +110,13 @@ def suggest_timestep(
         field_values: F ``(..., N, 3)`` at ``spins``; take random spins, where the torques are large: near
             equilibrium they vanish, but the spins still precess about |F|.
         integrator: a method (its ``alpha`` and ``T`` count if it is an instance).
+        torque_floor: a torque that is known to occur although these spins do not show it.
 
     Raises:
         ConfigError: there is no torque at all to choose a step by.
     """
     alpha, T = (integrator.alpha, integrator.T) if isinstance(integrator, Integrator) else (0.0, 0.0)
-    torque = float(cross(spins, field_values).norm(dim=-1).max())
+    torque = max(float(cross(spins, field_values).norm(dim=-1).max()), torque_floor)
     if not torque > 1e-12:
         raise ConfigError("integrator.dt", None, "no torque to choose a time step by; give a number.")
     angle = (integrator.error_constant * error) ** (1 / (integrator.order + 1))
