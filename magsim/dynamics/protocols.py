@@ -75,7 +75,12 @@ class Quench(Protocol):
 
 @dataclass(frozen=True)
 class Relax(Protocol):
-    """Damped motion at T = 0 until no torque exceeds ``tolerance`` (in units of the hopping)."""
+    """Damped motion at T = 0 until no torque exceeds ``tolerance`` (in units of the hopping).
+
+    Replicas stop together, once the torques of all of them are below the tolerance: one that is done earlier
+    goes on relaxing, so that it ends closer to its minimum than it would alone. Its frames up to there are
+    the same.
+    """
 
     tolerance: float = 1e-6
 

@@ -1,38 +1,46 @@
 """Trajectories on disk: Zarr v3 stores that grow frame by frame and survive a kill at any moment.
 
-Arrays: ``spins`` (frames, replicas, N, 3), ``energy`` (frames, replicas), ``step``, ``time`` and
-``temperature`` (frames,). The attribute ``frames`` counts what is certainly there. The content hash is a
-chain, ``h_k = sha256(h_(k-1), frame k)``, so that it grows with the store.
+Arrays: ``spins`` and ``field`` (frames, replicas, N, 3), ``energy`` (frames, replicas), ``step``, ``time``
+and ``temperature`` (frames,). The attribute ``frames`` counts what is certainly there. The content hash is a
+chain, ``h_k = sha256(h_(k-1), frame k)``, so that it grows with the store. :func:`magsim.open_dataset` reads
+a trajectory as labelled snapshots.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
 from magsim.errors import DataError
+from magsim.zarr_store import (
+    TRAJECTORY,
+    attributes_of,
+    first_hash,
+    next_hash,
+    open_store,
+    read_array,
+    read_rows,
+)
 
-FORMAT = "magsim-trajectory"
-FORMAT_VERSION = 1
-ARRAYS = ("spins", "energy", "step", "time", "temperature")
+FORMAT_VERSION = TRAJECTORY.version
+PER_FRAME = ("spins", "field")  # read frame by frame
 UNIT_LENGTH_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """A trajectory on disk; the small arrays are in memory, spins are read frame by frame.
+    """A trajectory on disk; the small arrays are in memory, spins and fields are read frame by frame.
 
     Attributes:
         path: the store.
         step, time, temperature: ``(frames,)``.
-        energy: ``(frames, R)`` total energy of each replica.
-        attributes: lattice, seed, config, parents, units, key, complete, content_hash.
+        energy: ``(frames, R)`` total energy of each replica; NaN where the field has none (the attribute
+            ``conservative`` is False).
+        attributes: lattice, seed, config, parents, units, key, conservative, complete, content_hash.
     """
 
     path: Path
@@ -42,6 +50,7 @@ class Trajectory:
     energy: np.ndarray
     attributes: dict[str, Any]
     _spins: Any
+    _field: Any
 
     def __len__(self) -> int:
         return len(self.step)
@@ -60,6 +69,22 @@ class Trajectory:
         """
         k = range(len(self))[frame]
         return read_frame(self.path, self._spins, k)
+
+    def field(self, frame: int) -> np.ndarray:
+        """The effective field ``(R, N, 3)`` at the spins of one frame.
+
+        Raises:
+            IndexError: no such frame.
+            DataError: the chunk is lost or corrupt.
+        """
+        k = range(len(self))[frame]
+        field = read_rows(self.path, "field", self._field, k)
+        if not np.isfinite(field).all():
+            replica, site = (int(n) for n in np.argwhere(~np.isfinite(field))[0][:2])
+            raise DataError(
+                self.path, f"array 'field' at frame {k}, replica {replica}, site {site} is not finite."
+            )
+        return field
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self.spins(k) for k in range(len(self)))
@@ -82,27 +107,25 @@ def open_trajectory(path: str | Path, *, verify: bool = False) -> Trajectory:
     path = Path(path)
     if not path.exists():
         raise DataError(path, "no such trajectory.")
-    group = open_group(path, mode="r")
-    attributes = dict(group.attrs)
-    count = int(attributes["frames"])  # type: ignore[arg-type]
-    arrays: dict[str, Any] = {name: group[name] for name in ARRAYS}
-    series: dict[str, np.ndarray] = {}
-    for name, array in arrays.items():
+    group = open_store(path, TRAJECTORY, "r")
+    attributes = attributes_of(group)
+    count = int(attributes["frames"])
+    series = {
+        name: read_array(path, group, name, count, "frames")
+        for name in TRAJECTORY.arrays
+        if name not in PER_FRAME
+    }
+    _check_series(path, series, bool(attributes.get("conservative", True)))
+    big: dict[str, Any] = {f"_{name}": group[name] for name in PER_FRAME}
+    for name, array in big.items():
         if array.shape[0] < count:
-            raise DataError(path, f"array '{name}' has {array.shape[0]} of {count} frames.")
-        if name != "spins":
-            series[name] = _read(path, name, array, slice(0, count))
-            if not np.isfinite(series[name]).all():
-                k = int(np.argwhere(~np.isfinite(series[name]))[0][0])
-                raise DataError(path, f"array '{name}' at frame {k} is not finite.")
-    if (np.diff(series["step"], prepend=-1) <= 0).any():
-        k = int(np.argmax(np.diff(series["step"], prepend=-1) <= 0))
-        raise DataError(path, f"array 'step' at frame {k} is {series['step'][k]}: the steps must increase.")
-    trajectory = Trajectory(path, attributes=attributes, _spins=arrays["spins"], **series)
+            raise DataError(path, f"array '{name[1:]}' has {array.shape[0]} of {count} frames.")
+    trajectory = Trajectory(path, attributes=attributes, **series, **big)
     if verify:
         chain = first_hash(str(attributes["key"]))
-        for k, spins in enumerate(trajectory):
-            chain = next_hash(chain, {"spins": spins, **{n: a[k] for n, a in series.items()}}, arrays)
+        for k in range(count):
+            frame = {name: array[k] for name, array in series.items()}
+            chain = next_hash(chain, {"spins": trajectory.spins(k), "field": trajectory.field(k), **frame})
         if chain != attributes["chain"]:
             raise DataError(
                 path, "the arrays do not match their content hash: altered since they were written."
@@ -110,9 +133,23 @@ def open_trajectory(path: str | Path, *, verify: bool = False) -> Trajectory:
     return trajectory
 
 
+def _check_series(path: Path, series: dict[str, np.ndarray], conservative: bool) -> None:
+    """Finite numbers (but for an energy that does not exist) and steps that increase."""
+    for name, values in series.items():
+        good = np.isfinite(values)
+        if not good.all() and (name != "energy" or conservative):
+            k = int(np.argwhere(~good)[0][0])
+            raise DataError(path, f"array '{name}' at frame {k} is not finite.")
+    step = series["step"]
+    bad = np.concatenate([step[:1] < 0, step[1:] <= step[:-1]])
+    if bad.any():
+        k = int(bad.argmax())
+        raise DataError(path, f"array 'step' at frame {k} is {step[k]}: the steps must increase.")
+
+
 def read_frame(path: Path, array: Any, k: int) -> np.ndarray:
     """Spins of one frame, checked: finite and of unit length (a lost chunk reads as NaN)."""
-    spins = _read(path, "spins", array, k)
+    spins = read_rows(path, "spins", array, k)
     good = np.abs(np.linalg.norm(spins, axis=-1) - 1) <= UNIT_LENGTH_TOLERANCE
     if not good.all():
         replica, site = (int(n) for n in np.argwhere(~good)[0])
@@ -120,45 +157,3 @@ def read_frame(path: Path, array: Any, k: int) -> np.ndarray:
             path, f"array 'spins' at frame {k}, replica {replica}, site {site} is not a unit vector."
         )
     return spins
-
-
-def _read(path: Path, name: str, array: Any, index: Any) -> np.ndarray:
-    try:
-        return np.asarray(array[index])
-    except Exception as error:  # a truncated chunk fails inside its codec, with the codec's own error
-        raise DataError(
-            path, f"array '{name}' cannot be read (corrupt chunk): {type(error).__name__}."
-        ) from error
-
-
-def open_group(path: Path, mode: Any) -> zarr.Group:
-    try:
-        group = zarr.open_group(path, mode=mode, zarr_format=3)
-        attributes = dict(group.attrs)
-    except Exception as error:  # zarr's errors for broken metadata are of many types
-        raise DataError(path, f"not a readable Zarr v3 store ({type(error).__name__}).") from error
-    if attributes.get("format") != FORMAT:
-        raise DataError(path, f"not a magsim trajectory: the attribute 'format' is not '{FORMAT}'.")
-    if attributes.get("format_version") != FORMAT_VERSION:
-        raise DataError(
-            path,
-            f"format_version is {attributes.get('format_version')}, this program reads {FORMAT_VERSION}.",
-        )
-    missing = [name for name in ("key", "frames", "chain", "lattice") if name not in attributes]
-    missing += [name for name in ARRAYS if name not in group]
-    if missing:
-        raise DataError(path, f"'{missing[0]}' is missing or cannot be read.")
-    return group
-
-
-def first_hash(key: str) -> str:
-    """Content hash of a trajectory without frames."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def next_hash(previous: str, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> str:
-    """Content hash of a trajectory with one more frame, ``h_k = sha256(h_(k-1), frame k)``."""
-    digest = hashlib.sha256(previous.encode())
-    for name in ARRAYS:
-        digest.update(np.ascontiguousarray(values[name], dtype=arrays[name].dtype).tobytes())
-    return digest.hexdigest()

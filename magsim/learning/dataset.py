@@ -27,6 +27,7 @@ ARRAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "source": ("<i1", ()),
 }
 REQUIRED = ("spins", "field")
+PROVENANCE = ("trajectory", "step", "source")
 # what a label cost differs from run to run and is not content
 HASHED = tuple(name for name in ARRAYS if name != "wall_time")
 
@@ -54,13 +55,15 @@ class SpinDataset:
         step: ``(n,)`` integrator step within the trajectory.
         source: ``(n,)`` index into ``sources``.
         sources: names of the samplers, e.g. ``("random", "quench")``.
-        energy, mu, error, wall_time: ``(n,)``, or None where the file has none.
+        energy, mu, error, wall_time: ``(n,)``, or None where there is none (a driven system has no energy).
         density: ``(n, N)`` electrons per site, or None.
+        extra: further arrays ``(n, ...)`` of the labeler, by name.
         lattice: ``{"name", "shape", "boundary"}``; name and boundary are None for ``.npz``; None if unknown.
         config: the resolved configuration that made it.
         units: unit of each array.
         key: hash of what determines the content (of the file itself for ``.npz``).
         method: of the labeler.
+        dt: time step of the dynamics that made the trajectories; None if unknown or not from dynamics.
         content_hash: sha256 of the array contents, see :func:`content_hash`.
         complete: False only where an unfinished store was opened on purpose.
     """
@@ -77,11 +80,13 @@ class SpinDataset:
     mu: np.ndarray | None = None
     error: np.ndarray | None = None
     wall_time: np.ndarray | None = None
+    extra: dict[str, np.ndarray] = default(default_factory=dict)
     lattice: dict[str, Any] | None = None
     config: dict[str, Any] = default(default_factory=dict)
     units: dict[str, str] = default(default_factory=lambda: dict(UNITS))
     key: str = ""
     method: str = ""
+    dt: float | None = None
     content_hash: str = ""
     complete: bool = True
 
@@ -94,7 +99,7 @@ class SpinDataset:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays that are present, by name."""
+        """The arrays of :data:`ARRAYS` that are present, by name."""
         return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
 
     @property
@@ -109,15 +114,33 @@ def content_hash(arrays: Mapping[str, Any], rows: int = 256) -> str:
     It depends on the numbers alone: not on chunks, compression, file format or the time a label took.
 
     Args:
-        arrays: anything that slices like an array along the snapshot axis.
+        arrays: anything that slices like an array along the snapshot axis; extra arrays among them.
         rows: snapshots read at a time.
     """
     digest = hashlib.sha256()
-    for name in HASHED:
-        if name not in arrays:
-            continue
-        array, dtype = arrays[name], np.dtype(ARRAYS[name][0])
+    extra = sorted(name for name in arrays if name not in ARRAYS)
+    for name in (*(name for name in HASHED if name in arrays), *extra):
+        array = arrays[name]
+        dtype = np.dtype(ARRAYS[name][0]) if name in ARRAYS else np.dtype(array.dtype).newbyteorder("<")
         digest.update(f"{name} {dtype.str} {tuple(array.shape)};".encode())
         for start in range(0, array.shape[0], rows):
             digest.update(np.ascontiguousarray(array[start : start + rows], dtype=dtype).tobytes())
     return digest.hexdigest()
+
+
+def snapshot_hashes(spins: np.ndarray) -> np.ndarray:
+    """One digest for each configuration, to find the same one in several datasets.
+
+    Numbers are compared as float32: a file in single precision and the store it was made from agree, and what
+    a network sees is the same.
+
+    Args:
+        spins: ``(n, N, 3)``.
+
+    Returns:
+        ``(n,)`` strings of 16 hexadecimal digits.
+    """
+    single = np.asarray(spins, dtype="<f4") + np.float32(0)  # -0 is 0
+    return np.array(
+        [hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest() for row in single], dtype="U16"
+    )

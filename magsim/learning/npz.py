@@ -12,7 +12,7 @@ import numpy as np
 
 from magsim.errors import DataError
 from magsim.learning.dataset import ARRAYS, SpinDataset, content_hash
-from magsim.learning.validation import check_dataset
+from magsim.learning.validation import check_dataset, check_learnable
 
 READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -84,12 +84,13 @@ def provenance(n: int, step: np.ndarray | None, trajectory: np.ndarray | None = 
     }
 
 
-def open_npz(path: Path) -> SpinDataset:
+def open_npz(path: Path, *, learnable: bool = True) -> SpinDataset:
     """A validated dataset from the arrays ``spins``, ``field`` and, where present, ``energy``, ``density``,
-    ``mu``, ``error``, ``step``, ``trajectory``, ``shape``.
+    ``mu``, ``error``, ``step``, ``trajectory``, ``shape``. Other arrays are left alone.
 
     Raises:
-        DataError: see :func:`magsim.learning.validation.check_dataset`.
+        DataError: see :func:`magsim.learning.validation.check_dataset` and, if ``learnable``,
+            :func:`magsim.learning.validation.check_learnable`.
     """
     raw = read_npz(path)
     arrays = {name: raw[name] for name in ARRAYS if name in raw and name != "source"}
@@ -97,6 +98,8 @@ def open_npz(path: Path) -> SpinDataset:
     check_dataset(path, arrays, lattice)
     origin = provenance(len(arrays["spins"]), arrays.pop("step", None), arrays.pop("trajectory", None))
     sources = origin.pop("sources")
+    if learnable:
+        check_learnable(path, {**arrays, **origin})
     typed = {name: array.astype(ARRAYS[name][0]) for name, array in {**arrays, **origin}.items()}
     return SpinDataset(
         path=path,

@@ -13,11 +13,16 @@ import numpy as np
 
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import make_lattice
-from magsim.learning.dataset import ARRAYS, REQUIRED
+from magsim.learning.dataset import ARRAYS, REQUIRED, snapshot_hashes
+from magsim.spins import transverse
 
 UNIT_LENGTH_TOLERANCE = 1e-4  # float32 spins pass, forgotten normalisation does not
 MAX_ELECTRONS = 2.0  # per site: one orbital, two spins
 DENSITY_TOLERANCE = 1e-6
+MAX_MAGNITUDE = 1e6  # of a field component and of the energy per site, in units of the hopping
+NO_TORQUE = 1e-12  # rms transverse field over rms field that is rounding
+AXIS_WORDS = ("snapshot", "site", "component")
+FIXED_POINT = 1e-6  # the same of a snapshot at which trajectories may meet
 
 
 def check_spins(path: str | Path, spins: np.ndarray) -> None:
@@ -49,7 +54,8 @@ def check_dataset(
 
     Args:
         path: named in the error.
-        arrays: by name, see :data:`magsim.learning.dataset.ARRAYS`.
+        arrays: by name, see :data:`magsim.learning.dataset.ARRAYS`; others must be numbers, one row for each
+            snapshot.
         lattice: ``{"name", "shape", "boundary"}``, name may be None; None: not checked.
 
     Raises:
@@ -65,13 +71,15 @@ def check_dataset(
     for name, array in arrays.items():
         _check_numbers(path, name, array)
         axes = {"N": sites, "3": 3}
-        expected = (n, *(axes[axis] for axis in ARRAYS[name][1]))
+        known = name in ARRAYS
+        expected = (n, *(axes[axis] for axis in ARRAYS[name][1])) if known else (n, *array.shape[1:])
         if array.shape != expected:
             raise DataError(
                 path, f"array '{name}' has shape {array.shape}, must be {expected} to go with 'spins'."
             )
         _check_finite(path, name, array)
     check_lattice(path, sites, lattice)
+    _check_magnitudes(path, arrays)
     _check_labels_vary(path, arrays)
     if "density" in arrays:
         density = arrays["density"]
@@ -81,6 +89,52 @@ def check_dataset(
             raise DataError(
                 path, f"array 'density' at snapshot {k}, site {i} is {density[k, i]:.6g}, must lie in [0, 2]."
             )
+
+
+def check_learnable(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Check that a dataset teaches something and that its trajectories are different ones.
+
+    Some snapshot must have a torque: a field along every spin moves none. A configuration may appear in two
+    trajectories only where the torque vanishes (dynamics may end in the same state): all else are copies,
+    which a split by trajectory would put on both sides.
+
+    Args:
+        path: named in the error.
+        arrays: of a dataset that :func:`check_dataset` accepts; ``trajectory`` among them.
+
+    Raises:
+        DataError: one sentence with array and index of the first offender.
+    """
+    spins, field = arrays["spins"], np.asarray(arrays["field"], dtype=np.float64)
+    force = transverse(field, np.asarray(spins, dtype=np.float64))
+    torque, whole = (np.sqrt(np.mean(np.square(v), axis=(1, 2))) for v in (force, field))
+    rms = [float(np.sqrt(np.mean(np.square(v)))) for v in (torque, whole)]
+    coarsest = max(
+        (np.finfo(a.dtype).eps for a in (spins, arrays["field"]) if a.dtype.kind == "f"), default=0
+    )
+    if rms[0] <= max(max(NO_TORQUE, 16 * float(coarsest)) * rms[1], NO_TORQUE):
+        raise DataError(
+            path,
+            f"array 'field' is along the spins everywhere from snapshot 0 on: its transverse part has rms "
+            f"{rms[0]:.3g} of {rms[1]:.3g}, so that there is no torque to learn.",
+        )
+    _check_copies(path, spins, arrays["trajectory"], torque > FIXED_POINT * rms[1])
+
+
+def _check_copies(path: str | Path, spins: np.ndarray, trajectory: np.ndarray, moving: np.ndarray) -> None:
+    """Refuse one configuration in two trajectories; a trajectory may repeat its own."""
+    _, group = np.unique(snapshot_hashes(spins), return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    pair = group[order[1:]] == group[order[:-1]]
+    copies = pair & (trajectory[order[1:]] != trajectory[order[:-1]]) & moving[order[1:]]
+    if copies.any():
+        later = int(order[1:][copies].min())
+        earlier = int(order[:-1][copies & (order[1:] == later)][0])
+        raise DataError(
+            path,
+            f"array 'spins' at snapshot {later} repeats snapshot {earlier} in another trajectory "
+            f"({int(trajectory[later])}, not {int(trajectory[earlier])}): copies cannot be held out.",
+        )
 
 
 def check_lattice(path: str | Path, n_sites: int, lattice: Mapping[str, Any] | None) -> None:
@@ -108,6 +162,20 @@ def check_lattice(path: str | Path, n_sites: int, lattice: Mapping[str, Any] | N
         raise DataError(
             path, f"array 'spins' has {n_sites} sites, not a multiple of the {shape} cells of 'shape'."
         )
+
+
+def _check_magnitudes(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse fields and energies that single precision cannot square and no model of this kind has."""
+    sites = arrays["spins"].shape[1]
+    for name, limit in (("field", MAX_MAGNITUDE), ("energy", MAX_MAGNITUDE * sites)):
+        if name in arrays and (np.abs(arrays[name]) > limit).any():
+            index = _first(np.abs(arrays[name]) > limit)
+            where = ", ".join(f"{word} {k}" for word, k in zip(AXIS_WORDS, index, strict=False))
+            raise DataError(
+                path,
+                f"array '{name}' at {where} is {arrays[name][index]:.3g}, allowed is at most {limit:.0e}: "
+                "are the units those of the hopping?",
+            )
 
 
 def _check_labels_vary(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -139,21 +207,21 @@ def _check_labels_vary(path: str | Path, arrays: Mapping[str, np.ndarray]) -> No
 
 
 def _check_numbers(path: str | Path, name: str, array: np.ndarray) -> None:
-    integer = ARRAYS[name][0][1] == "i"
-    if array.dtype.kind not in ("iu" if integer else "fiu"):
+    integer = name in ARRAYS and ARRAYS[name][0][1] == "i"
+    allowed = ("iu" if integer else "fiu") if name in ARRAYS else "fiucb"
+    if array.dtype.kind not in allowed:
         raise DataError(
             path, f"array '{name}' holds {array.dtype}, must hold {'whole' if integer else 'real'} numbers."
         )
 
 
 def _check_finite(path: str | Path, name: str, array: np.ndarray) -> None:
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fc":
         return
     bad = ~np.isfinite(array)
     if bad.any():
         index = _first(bad)
-        words = ("snapshot", "site", "component")
-        where = ", ".join(f"{word} {k}" for word, k in zip(words, index, strict=False))
+        where = ", ".join(f"{word} {k}" for word, k in zip(AXIS_WORDS, index, strict=False))
         raise DataError(path, f"array '{name}' at {where} is {array[index]}, must be finite.")
 
 

@@ -1,90 +1,88 @@
-"""Writing a dataset store, one batch at a time.
-
-Zarr replaces files atomically (3.1.3 and later) and the count of snapshots is replaced after the data, so
-whatever a killed run left beyond the count is cut off when the store is reopened.
-"""
+"""Writing a dataset store, one batch at a time."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
-from magsim.errors import DataError
-from magsim.learning.dataset import ARRAYS, FORMAT_VERSION, UNITS, content_hash
-from magsim.learning.store import FORMAT, attributes_of, fill_value, open_group
+from magsim.learning.dataset import ARRAYS, PROVENANCE, REQUIRED, UNITS, content_hash
+from magsim.learning.store import DATASET
+from magsim.zarr_store import ArraySpec, GrowingStore, create_store, holds_key
 
 CHUNK_BYTES = 2**20
 MAX_CHUNK = 64  # snapshots
 
 
-class DatasetWriter:
+class DatasetWriter(GrowingStore):
     """Appends batches of labelled snapshots to a store; each :meth:`append` is one commit.
 
     Use :func:`open_writer`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._group = open_group(path, mode="r+")
-        self._arrays: dict[str, Any] = {name: self._group[name] for name in ARRAYS}
-        self._discard_uncommitted()
-
-    def _discard_uncommitted(self) -> None:
-        for leftover in self.path.rglob("*.partial"):  # Zarr's temporary files of a killed writer
-            leftover.unlink(missing_ok=True)
-        for name, array in self._arrays.items():
-            if array.shape[0] < len(self):
-                raise DataError(self.path, f"array '{name}' has {array.shape[0]} of {len(self)} snapshots.")
-            if array.shape[0] > len(self):
-                array.resize((len(self), *array.shape[1:]))
-
-    def __len__(self) -> int:
-        return int(attributes_of(self._group)["snapshots"])
-
-    @property
-    def complete(self) -> bool:
-        return bool(self._group.attrs["complete"])
+    layout = DATASET
 
     def spins(self, start: int, stop: int) -> np.ndarray:
         """Stored spins ``(stop - start, N, 3)``, from which a killed trajectory continues."""
         return np.asarray(self._arrays["spins"][start:stop])
 
-    def note(self, **facts: Any) -> None:
-        """Attributes that are no content, e.g. ``method``."""
-        self._group.attrs.update(facts)
+    def append(self, extra: Mapping[str, Any] | None = None, **arrays: Any) -> None:
+        """Append B snapshots; committed on return.
 
-    def append(self, **arrays: Any) -> None:
-        """Append B snapshots, all arrays of :data:`ARRAYS` by name, ``(B, ...)``; committed on return.
+        The first batch decides which arrays there are; every other must bring the same ones. Appending to a
+        complete store reopens it: it loses its content hash until :meth:`finish`.
 
-        Appending to a complete store reopens it: it loses its content hash until :meth:`finish`.
+        Args:
+            extra: arrays ``(B, ...)`` by names that are not in :data:`ARRAYS`.
+            arrays: by names of :data:`ARRAYS`, ``(B, ...)``: spins, field and provenance, and what is known.
+
+        Raises:
+            ValueError: wrong names or shapes.
         """
-        if set(arrays) != set(ARRAYS):
-            raise ValueError(f"append needs exactly the arrays {sorted(ARRAYS)}, got {sorted(arrays)}")
-        start, count = len(self), len(arrays["spins"])
-        if self.complete:
-            self._group.attrs.update({"complete": False, "content_hash": None})
+        rows = self._rows(arrays, dict(extra or {}))
+        count = len(rows["spins"])
+        if not len(self):
+            self._add_arrays(
+                {name: self._spec(name, row) for name, row in rows.items() if name not in self._arrays}
+            )
+        if set(rows) != set(self._arrays):
+            raise ValueError(f"append needs exactly the arrays {sorted(self._arrays)}, got {sorted(rows)}")
         for name, array in self._arrays.items():
-            values = np.asarray(arrays[name], dtype=array.dtype)
-            if values.shape != (count, *array.shape[1:]):
-                raise ValueError(
-                    f"array {name!r} has shape {values.shape}, expected {(count, *array.shape[1:])}"
-                )
-            array.resize((start + count, *array.shape[1:]))
-            array[start : start + count] = values
-        self._group.attrs.update({"snapshots": start + count})
+            if rows[name].shape != (count, *array.shape[1:]):
+                expected = (count, *array.shape[1:])
+                raise ValueError(f"array {name!r} has shape {rows[name].shape}, expected {expected}")
+        self._commit(rows, count, arrays=list(self._arrays))
 
     def finish(self) -> str:
         """Seal the store with its content hash, which is returned."""
         digest = content_hash(self._arrays)
-        self._group.attrs.update({"complete": True, "content_hash": digest})
+        self.note(complete=True, content_hash=digest)
         return digest
+
+    def _rows(self, arrays: dict[str, Any], extra: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Arrays in the types they are stored in."""
+        unknown, taken = set(arrays) - set(ARRAYS), set(extra) & set(ARRAYS)
+        missing = {*REQUIRED, *PROVENANCE} - set(arrays)
+        if unknown or taken or missing:
+            raise ValueError(
+                f"append needs {sorted((*REQUIRED, *PROVENANCE))} of {sorted(ARRAYS)} and other names in "
+                f"extra, got {sorted(arrays)} and {sorted(extra)}"
+            )
+        rows = {name: np.asarray(values, dtype=ARRAYS[name][0]) for name, values in arrays.items()}
+        for name, values in extra.items():
+            stored = self._arrays.get(name)
+            rows[name] = np.asarray(values, dtype=None if stored is None else stored.dtype)
+            if rows[name].ndim == 0 or rows[name].dtype.kind not in "fiucb":
+                raise ValueError(f"extra array {name!r} must hold numbers, one row for each snapshot")
+        return rows
+
+    def _spec(self, name: str, row: np.ndarray) -> ArraySpec:
+        if name in ARRAYS:
+            return _known(name, int(self._arrays["spins"].shape[1]))
+        chunk = int(self._arrays["spins"].chunks[0])
+        return ArraySpec(row.dtype, row.shape[1:], tuple(f"{name}_{k}" for k in range(row.ndim - 1)), chunk)
 
 
 def open_writer(
@@ -112,47 +110,21 @@ def open_writer(
         DataError: something else is at ``path``, or a dataset of another key.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        found = str(attributes_of(open_group(path, mode="r"))["key"])
-        if found != key:
-            raise DataError(
-                path,
-                f"holds a dataset of other settings (key {found[:12]}, not {key[:12]}); give another output.",
-            )
-        return DatasetWriter(path)
-    attributes = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "key": key,
-        "lattice": dict(lattice),
-        "sources": list(sources),
-        "config": dict(config),
-        "units": dict(units),
-        "snapshots": 0,
-        "complete": False,
-        "content_hash": None,
-    }
-    _create(path, n_sites, attributes)
+    if not holds_key(path, DATASET, key):
+        attributes = {
+            "key": key,
+            "lattice": dict(lattice),
+            "sources": list(sources),
+            "config": dict(config),
+            "units": dict(units),
+            "arrays": list(DATASET.arrays),
+        }
+        create_store(path, DATASET, attributes, {name: _known(name, n_sites) for name in DATASET.arrays})
     return DatasetWriter(path)
 
 
-def _create(path: Path, n_sites: int, attributes: dict[str, Any]) -> None:
-    """Make an empty store elsewhere and move it into place in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
+def _known(name: str, n_sites: int) -> ArraySpec:
+    dtype, axes = ARRAYS[name]
+    tail = tuple({"N": n_sites, "3": 3}[axis] for axis in axes)
     chunk = max(1, min(MAX_CHUNK, CHUNK_BYTES // (n_sites * 3 * 8)))
-    try:
-        group = zarr.create_group(temporary, zarr_format=3, attributes=attributes)
-        for name, (dtype, axes) in ARRAYS.items():
-            tail = tuple({"N": n_sites, "3": 3}[axis] for axis in axes)
-            group.create_array(
-                name,
-                shape=(0, *tail),
-                chunks=(chunk, *tail),
-                dtype=np.dtype(dtype),
-                fill_value=fill_value(name),
-                dimension_names=("snapshot", *("site" if axis == "N" else "component" for axis in axes)),
-            )
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    return ArraySpec(np.dtype(dtype), tail, tuple({"N": "site", "3": "component"}[a] for a in axes), chunk)

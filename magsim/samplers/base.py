@@ -32,6 +32,7 @@ class SpinBatch:
         step: ``(B,)`` integrator step within the trajectory.
         source: name of the source.
         labels: their labels, where the dynamics needed them anyway; else None.
+        dt: time step of the dynamics they come from; None where there is none.
     """
 
     spins: np.ndarray
@@ -39,6 +40,7 @@ class SpinBatch:
     step: np.ndarray
     source: str
     labels: Labels | None = None
+    dt: float | None = None
 
     def __len__(self) -> int:
         return len(self.spins)

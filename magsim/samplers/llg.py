@@ -26,7 +26,8 @@ class _LLGSampler(Sampler):
         trajectories: replicas, each from its own random spins.
         steps: recorded steps.
         record_every: steps between snapshots.
-        dt: time step in units of 1/hopping; None is suggested from the torque of the initial states.
+        dt: time step in units of 1/hopping; None is suggested from the torque of the first initial states
+            (and the warmest bath), rounded to two digits.
         alpha: damping.
         integrator: heun, rk4 or sib.
         sense: sign of the precession, see :func:`magsim.dynamics.llg.rate`.
@@ -115,16 +116,9 @@ class _LLGSampler(Sampler):
         memory = _Remembering(labeler)
         exact = ExactField(memory)
         field = exact if classical is None else exact + classical
-        initial = np.stack(
-            [random_spins(lattice.n_sites, rng(seed, "sampler", self.name, int(t))) for t in trajectory]
-        )
-        integrator = self._integrator(T)
-        if integrator.dt is None:
-            tensor = torch.from_numpy(initial)
-            integrator = replace(integrator, dt=suggest_timestep(field(tensor)[1], tensor, integrator))
-
+        integrator = self._with_timestep(self._integrator(T), field, lattice, seed)
         done = skip // self.trajectories  # whole frames
-        spins, start_step = initial, 0
+        spins, start_step = self._initial(lattice, seed, first_trajectory), 0
         if recorded is not None and done:
             spins = recorded((done - 1) * self.trajectories, done * self.trajectories)
             start_step = first_step + (done - 1) * self.record_every
@@ -143,15 +137,33 @@ class _LLGSampler(Sampler):
         ):
             position = (frame.step - first_step) // self.record_every
             if position >= done:
-                batch = self._batch(frame, trajectory, memory)
+                batch = self._batch(frame, trajectory, memory, integrator.dt)
                 # snapshots of this very frame that were yielded before
                 left_over = max(0, skip - position * self.trajectories)
                 yield batch if not left_over else _tail(batch, left_over)
 
-    def _batch(self, frame: Frame, trajectory: np.ndarray, memory: _Remembering) -> SpinBatch:
+    def _initial(self, lattice: Lattice, seed: int, first_trajectory: int) -> np.ndarray:
+        """Random spins ``(trajectories, N, 3)``, the same however many trajectories there are."""
+        streams = (rng(seed, "sampler", self.name, first_trajectory + k) for k in range(self.trajectories))
+        return np.stack([random_spins(lattice.n_sites, stream) for stream in streams])
+
+    def _with_timestep(
+        self, integrator: Integrator, field: EffectiveField, lattice: Lattice, seed: int
+    ) -> Integrator:
+        """A time step for all groups: ``dt`` has one value in a dataset."""
+        if integrator.dt is not None:
+            return integrator
+        spins = torch.from_numpy(self._initial(lattice, seed, 0))
+        warmest = replace(integrator, T=max(T for T, _, _ in self.groups))
+        # two digits: the last bits of a torque, which depend on the batch, must not matter
+        return replace(integrator, dt=float(f"{suggest_timestep(field(spins)[1], spins, warmest):.2g}"))
+
+    def _batch(
+        self, frame: Frame, trajectory: np.ndarray, memory: _Remembering, dt: float | None
+    ) -> SpinBatch:
         spins = frame.spins.numpy()
         step = np.full(len(trajectory), frame.step)
-        return SpinBatch(spins, trajectory, step, self.name, memory.recall(spins))
+        return SpinBatch(spins, trajectory, step, self.name, memory.recall(spins), dt)
 
 
 @dataclass(frozen=True)
@@ -211,6 +223,9 @@ class _Remembering:
         self._labeler = labeler
         self._last: tuple[np.ndarray, Labels] | None = None
 
+    def identity(self) -> dict[str, Any]:
+        return self._labeler.identity()
+
     def label(self, spins: Any) -> Labels:
         labels = self._labeler.label(spins)
         self._last = (np.array(spins), labels)
@@ -224,4 +239,5 @@ class _Remembering:
 
 def _tail(batch: SpinBatch, first: int) -> SpinBatch:
     """A batch without its first snapshots; they are labelled again."""
-    return SpinBatch(batch.spins[first:], batch.trajectory[first:], batch.step[first:], batch.source)
+    rest = (batch.spins[first:], batch.trajectory[first:], batch.step[first:])
+    return SpinBatch(*rest, batch.source, dt=batch.dt)

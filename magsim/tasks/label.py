@@ -20,10 +20,18 @@ from magsim.learning.writer import DatasetWriter, open_writer
 from magsim.runs import Run, dataset_folder, seconds
 from magsim.samplers import Sampler, SpinBatch
 from magsim.spins import transverse
-from magsim.tasks.build import build_classical, build_labeler, build_lattice, build_sampler, plain
+from magsim.tasks.build import (
+    build_classical,
+    build_labeler,
+    build_lattice,
+    build_sampler,
+    labeler_device,
+    plain,
+)
 from magsim.tasks.lock import exclusive
 
 KEY_DIGITS = 16
+BATCH = {"cpu": 16, "cuda": 64}  # snapshots per commit unless labeler.batch_size says
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
@@ -32,7 +40,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     Returns:
         final metrics, see :func:`describe`.
     """
-    dataset = label(cfg, run, Path(cfg.output).expanduser() if cfg.output else None)
+    path = Path(cfg.output).expanduser() if cfg.output else None
+    dataset = label(cfg, run, path, learnable=False)  # energies of ordered states are wanted too
     metrics = describe(dataset)
     for line in table(metrics, dataset.sources):
         run.say(line)
@@ -41,13 +50,15 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     return metrics
 
 
-def label(cfg: DictConfig, run: Run, path: Path | None = None) -> SpinDataset:
+def label(cfg: DictConfig, run: Run, path: Path | None = None, *, learnable: bool = True) -> SpinDataset:
     """The dataset that a configuration describes: reused if complete, resumed if unfinished, else made.
 
     Args:
         cfg: lattice, hamiltonian, labeler, sampler, classical, compute and seed are read.
         run: for progress.
         path: where to put it; None: ``outputs/datasets/<key>``.
+        learnable: whether something is to be learned from it, see
+            :func:`magsim.learning.validation.check_learnable`.
 
     Raises:
         ConfigError, DataError: the configurations do not fit, or ``path`` holds something else.
@@ -82,7 +93,7 @@ def label(cfg: DictConfig, run: Run, path: Path | None = None) -> SpinDataset:
             labeler = _Counting(build_labeler(cfg, lattice))
             _fill(writer, cfg, sampler, labeler, classical, run)
             writer.finish()
-    return open_dataset(path)
+    return open_dataset(path, learnable=learnable)
 
 
 def dataset_key(cfg: DictConfig, sampler: Sampler, classical: ClassicalField | None) -> str:
@@ -92,12 +103,13 @@ def dataset_key(cfg: DictConfig, sampler: Sampler, classical: ClassicalField | N
     which enters by its content; classical terms are only if the configurations come from the dynamics.
     """
     fingerprint = sampler.fingerprint()
+    labeler = build_labeler(cfg)
     content = {
         "format_version": FORMAT_VERSION,
         "lattice": plain(cfg.lattice),
         "hamiltonian": {k: v for k, v in plain(cfg.hamiltonian).items() if k != "name"},
-        "kind": type(build_labeler(cfg).hamiltonian).__name__,
-        "labeler": {k: v for k, v in plain(cfg.labeler).items() if k != "batch_size"},
+        "kind": type(labeler.hamiltonian).__name__,
+        "labeler": labeler.identity(),
         "sampler": plain(cfg.sampler) if fingerprint is None else fingerprint,
         "seed": int(cfg.seed) if fingerprint is None else None,
         "classical": plain(cfg.classical) if classical is not None else None,
@@ -124,7 +136,7 @@ def _fill(
         build_lattice(cfg),
         labeler,
         int(cfg.seed),
-        batch_size=int(cfg.labeler.batch_size),
+        batch_size=cfg.labeler.batch_size or BATCH[labeler_device(cfg)],
         start=len(writer),
         recorded=writer.spins,
         classical=classical,
@@ -133,6 +145,8 @@ def _fill(
     with run.progress("label", len(sampler), "snapshots", done=len(writer)) as bar:
         for batch in batches:
             labels = batch.labels or labeler.label(batch.spins)
+            if batch.dt is not None and writer.attributes.get("dt") is None:
+                writer.note(dt=batch.dt)
             _append(writer, batch, labels, sampler.sources.index(batch.source))
             torque = _rms(transverse(labels.field, batch.spins))
             bar.advance(len(batch), source=batch.source, torque=torque)
@@ -146,19 +160,18 @@ def _fill(
 
 def _append(writer: DatasetWriter, batch: SpinBatch, labels: Labels, source: int) -> None:
     count = len(batch)
-    for name in ("energy", "field", "density", "mu", "error"):
-        bad = ~np.isfinite(getattr(labels, name)).reshape(count, -1).all(axis=1)
+    known = {name: getattr(labels, name) for name in ("energy", "field", "density", "mu", "error")}
+    known = {name: values for name, values in known.items() if values is not None}
+    for name, values in {**known, **labels.extra}.items():
+        bad = ~np.isfinite(values).reshape(count, -1).all(axis=1)
         if bad.any():
             raise RunError(f"the {name} of snapshot {len(writer) + int(bad.argmax())} is not finite.")
     if len(writer) == 0:
         writer.note(method=labels.method)
     writer.append(
+        extra=labels.extra,
+        **known,
         spins=batch.spins,
-        field=labels.field,
-        energy=labels.energy,
-        density=labels.density,
-        mu=labels.mu,
-        error=labels.error,
         wall_time=np.full(count, labels.wall_time / count),
         trajectory=batch.trajectory,
         step=batch.step,
@@ -233,6 +246,9 @@ class _Counting:
         self.hamiltonian = labeler.hamiltonian
         self.count = 0
         self._labeler = labeler
+
+    def identity(self) -> dict[str, Any]:
+        return self._labeler.identity()
 
     def label(self, spins: Any) -> Labels:
         self.count += len(spins)

@@ -145,6 +145,7 @@ def simulate(
         seed=seed,
         config={**(config or {}), "dt": integrator.step_size},
         parents=parents,
+        conservative=field.conservative,
     )
     recorder = Recorder(lattice, observables, run, prefix, protocol.record_every * every, device)
     first, spins = _continue(store, protocol, start, recorder, run)
