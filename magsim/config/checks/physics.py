@@ -17,7 +17,7 @@ def check_physics(cfg: DictConfig) -> None:
     _lattice(cfg)
     _hamiltonian(cfg)
     _classical(cfg)
-    positive(cfg, "labeler.batch_size")
+    positive(cfg, "labeler.batch_size", null="as many as fit in memory")
     _sampler(cfg)
 
 
@@ -44,6 +44,12 @@ def _hamiltonian(cfg: DictConfig) -> None:
     node = cfg.hamiltonian
     require(cfg, "hamiltonian.t", len(node.t) >= 1, "needs at least one hopping, nearest neighbours first.")
     finite(cfg, "hamiltonian.t")
+    require(
+        cfg,
+        "hamiltonian.t",
+        any(t != 0 for t in node.t),
+        "at least one hopping must not be zero: without any, the energy does not depend on the spins.",
+    )
     not_negative(cfg, "hamiltonian.T")
     if node.mu is not None and node.filling is not None:
         raise ConfigError(

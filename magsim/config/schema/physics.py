@@ -57,7 +57,7 @@ class LabelerConfig:
     """The solver of the electrons; ``batch_size`` configurations at a time."""
 
     name: str = MISSING
-    batch_size: int = MISSING  # configurations solved at a time; labels do not depend on it
+    batch_size: int | None = MISSING  # configurations solved at a time, null: what fits; labels are the same
 
 
 @dataclass

@@ -32,6 +32,7 @@ from magsim.tasks.build import (
 )
 
 ENDLESS = 10**12
+CUDA_BATCH = 16  # configurations solved together unless labeler.batch_size says
 FALLBACK_DT = 0.1  # the cost of a step does not depend on its length
 
 
@@ -121,7 +122,8 @@ def _exact(
 ) -> tuple[float, float, str]:
     """Labels and steps per second, and how the latter was obtained."""
     labeler = build_labeler(cfg, lattice)
-    batch = int(cfg.labeler.batch_size) if labeler_device(cfg) == "cuda" else 1  # the CPU gains nothing
+    on_gpu = labeler_device(cfg) == "cuda"
+    batch = int(cfg.labeler.batch_size or CUDA_BATCH) if on_gpu else 1  # the CPU gains nothing
     spins = random_spins(lattice.n_sites, rng(0, "benchmark"), (batch,))
     label = time_calls(lambda: labeler.label(spins), budget)
     one = label.seconds / batch
