@@ -60,7 +60,10 @@ def translate(error: BaseException, overrides: Sequence[str] = ()) -> MagsimErro
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    """An exception and what led to it; OmegaConf may close this chain to a circle."""
+    seen: list[BaseException] = []
+    while error is not None and not any(error is known for known in seen):
+        seen.append(error)
         yield error
         error = error.__cause__ or error.__context__
 
