@@ -192,10 +192,10 @@ def held_out_quenches(dataset: SpinDataset, test: np.ndarray) -> list[int]:
 
 
 def quench_recipe(dataset: SpinDataset) -> dict[str, Any] | None:
-    """Integrator of the dataset's quenches; None if it is not known."""
+    """Integrator of the dataset's quenches with the time step they were made with; None if it is not known."""
     sampler = dataset.config.get("sampler", {})
     recipe = sampler.get("quench", sampler if sampler.get("name") == "quench" else None)
-    return recipe if recipe and recipe.get("dt") else None
+    return {**recipe, "dt": dataset.dt} if recipe and dataset.dt else None
 
 
 def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, Lattice, str]:

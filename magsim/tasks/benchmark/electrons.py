@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from omegaconf import DictConfig
 
+from magsim.arrays import SMALL_MATRIX
 from magsim.dynamics import (
     EffectiveField,
     ExactField,
@@ -32,7 +33,7 @@ from magsim.tasks.build import (
 )
 
 ENDLESS = 10**12
-CUDA_BATCH = 16  # configurations solved together unless labeler.batch_size says
+BATCH = 16  # configurations solved together, as a labelling run does
 FALLBACK_DT = 0.1  # the cost of a step does not depend on its length
 
 
@@ -122,8 +123,8 @@ def _exact(
 ) -> tuple[float, float, str]:
     """Labels and steps per second, and how the latter was obtained."""
     labeler = build_labeler(cfg, lattice)
-    on_gpu = labeler_device(cfg) == "cuda"
-    batch = int(cfg.labeler.batch_size or CUDA_BATCH) if on_gpu else 1  # the CPU gains nothing
+    # small matrices of a batch share the cores (or the GPU); a large one takes them all
+    batch = BATCH if labeler.hamiltonian.n_states <= SMALL_MATRIX or labeler_device(cfg) == "cuda" else 1
     spins = random_spins(lattice.n_sites, rng(0, "benchmark"), (batch,))
     label = time_calls(lambda: labeler.label(spins), budget)
     one = label.seconds / batch
