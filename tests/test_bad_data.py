@@ -15,10 +15,11 @@ import pytest
 import zarr
 
 from magsim.errors import DataError
+from magsim.lattice import make_lattice
 from magsim.learning.dataset import ARRAYS
 from magsim.learning.store import open_dataset
 from magsim.learning.writer import open_writer
-from magsim.spins import random_spins
+from magsim.spins import random_spins, tetrahedral
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"
 N = 16
@@ -59,6 +60,30 @@ def put(index: tuple[int, ...] | int | slice, value: float) -> Callable[[np.ndar
         return array
 
     return edit
+
+
+def along(scale: float, dtype: str = "f8") -> Callable[[Path], Path]:
+    """Fields along the spins everywhere: zero torque."""
+
+    def write(folder: Path) -> Path:
+        arrays = good()
+        spins = arrays["spins"]
+        arrays["field"] = scale * (1 + np.arange(5))[:, None, None] * spins
+        np.savez(folder / "bad.npz", spins=spins.astype(dtype), field=arrays["field"].astype(dtype))
+        return folder / "bad.npz"
+
+    return write
+
+
+def repeated(rows: list[int], **labels: np.ndarray) -> Callable[[Path], Path]:
+    """Snapshots of the good data in this order."""
+
+    def write(folder: Path) -> Path:
+        arrays = {name: a[rows] for name, a in good().items() if name in ("spins", "field")}
+        np.savez(folder / "bad.npz", **arrays, **labels)
+        return folder / "bad.npz"
+
+    return write
 
 
 def truncated_npz(folder: Path) -> Path:
@@ -146,10 +171,16 @@ def lost_array(folder: Path) -> Path:
     return path
 
 
+def lost_energy(folder: Path) -> Path:
+    path = make_store(folder)
+    shutil.rmtree(path / "energy")
+    return path
+
+
 def edit_attributes(**edits: object) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         path = make_store(folder)
-        zarr.open_group(path, mode="r+").attrs.update(edits)
+        zarr.open_group(path, mode="r+").update_attributes(edits)
         return path
 
     return write
@@ -207,12 +238,27 @@ BAD: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     "constant field": (change(field=put(slice(None), 0.5)), ("array 'field'", "snapshot 0", "constant")),
     "copied field": (change(field=lambda a: a[[0, 1, 1, 3, 4]]), ("array 'field'", "snapshot 2")),
     "constant energy": (change(energy=put(slice(None), -1.0)), ("array 'energy'", "constant", "snapshot 0")),
+    "field along the spins": (along(2.0), ("array 'field'", "snapshot 0", "no torque")),
+    "field along the spins in float32": (along(2.0, "f4"), ("array 'field'", "no torque")),
+    "fields too small to square": (change(field=lambda a: 1e-30 * a), ("array 'field'", "no torque")),
+    "fields of no model": (
+        change(field=put((2, 5, 0), -1e300)),
+        ("array 'field'", "snapshot 2, site 5, component 0", "units"),
+    ),
+    "energies of no model": (change(energy=put(3, 1e12)), ("array 'energy'", "snapshot 3", "units")),
+    "eight times the same": (repeated([0] * 8), ("snapshot 1", "snapshot 0", "another trajectory")),
+    "a copy among others": (repeated([0, 1, 2, 1, 3]), ("snapshot 3", "snapshot 1", "another trajectory")),
+    "two trajectories with a common state": (
+        repeated([0, 1, 2, 3, 1], trajectory=np.array([0, 0, 0, 1, 1])),
+        ("snapshot 4", "snapshot 1", "(1, not 0)"),
+    ),
     "negative density": (change(density=put((1, 9), -0.2)), ("array 'density'", "snapshot 1, site 9")),
     "more than two electrons": (change(density=put((0, 3), 2.5)), ("array 'density'", "snapshot 0, site 3")),
     "store with a lost chunk": (lost_chunk, ("array 'field'", "snapshot 0")),
     "store with a truncated chunk": (truncated_chunk, ("array 'spins'", "corrupt chunk")),
     "store altered after it was written": (altered_numbers, ("content_hash",)),
     "store without an array": (lost_array, ("array 'spins'", "missing")),
+    "store without an array that it lists": (lost_energy, ("array 'energy'", "missing")),
     "store of another version": (edit_attributes(format_version=99), ("format_version is 99",)),
     "store of another lattice": (
         edit_attributes(lattice={"name": "kagome", "shape": [4, 4], "boundary": None}),
@@ -241,11 +287,42 @@ def test_refused_with_one_sentence_naming_file_array_and_index(tmp_path: Path, w
         assert word in message, message
 
 
-def test_spins_within_float32_rounding_and_fields_of_any_size_are_accepted(tmp_path: Path) -> None:
-    path = change(spins=lambda a: a.astype(np.float16).astype(np.float32), field=lambda a: 1e6 * a)(tmp_path)
+def test_spins_within_float32_rounding_and_fields_of_any_sensible_size_are_accepted(tmp_path: Path) -> None:
+    path = change(spins=lambda a: a.astype(np.float16).astype(np.float32))(tmp_path)
     with pytest.raises(DataError, match="differs from 1"):  # float16 is too coarse
         open_dataset(path)
     assert len(open_dataset(change(spins=lambda a: a.astype(np.float32))(tmp_path))) == 5
+    for scale in (1e-9, 1e5):
+        assert len(open_dataset(change(field=lambda a, s=scale: s * a)(tmp_path))) == 5
+
+
+def test_a_trajectory_may_repeat_its_own_frames(tmp_path: Path) -> None:
+    assert len(open_dataset(repeated([0, 1, 1, 2], step=np.arange(4))(tmp_path))) == 4
+
+
+def test_trajectories_may_end_in_the_same_state_without_torque(tmp_path: Path) -> None:
+    """Quenches in a strong field all end along it: no copies of each other."""
+    arrays = good()
+    for k in (2, 4):
+        arrays["spins"][k] = [0.0, 0.0, 1.0]
+        arrays["field"][k] = np.outer(1 + np.arange(N), [0.0, 0.0, 1.0]) + k
+        arrays["field"][k, :, :2] = 0.0
+    names = ("spins", "field")
+    trajectory = np.array([0, 0, 0, 1, 1])
+    np.savez(tmp_path / "a.npz", trajectory=trajectory, **{name: arrays[name] for name in names})
+    assert len(open_dataset(tmp_path / "a.npz")) == 5
+    arrays["field"][4, 7, 0] = 0.1  # the same state, but it moves
+    np.savez(tmp_path / "a.npz", trajectory=trajectory, **{name: arrays[name] for name in names})
+    with pytest.raises(DataError, match="repeats snapshot 2"):
+        open_dataset(tmp_path / "a.npz")
+
+
+def test_ordered_states_can_be_looked_at_but_not_learned_from(tmp_path: Path) -> None:
+    spins = tetrahedral(make_lattice("triangular", (4, 4)))[None]
+    np.savez(tmp_path / "a.npz", spins=spins, field=1.5 * spins, energy=[-2.0])
+    assert len(open_dataset(tmp_path / "a.npz", learnable=False)) == 1
+    with pytest.raises(DataError, match="no torque"):
+        open_dataset(tmp_path / "a.npz")
 
 
 def test_reading_never_alters_the_file(tmp_path: Path) -> None:

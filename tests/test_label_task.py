@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from magsim.config import compose
+from magsim.dynamics import ExactField, make_integrator
 from magsim.hamiltonian.electronic import SDHamiltonian
-from magsim.labelers import EDLabeler
+from magsim.labelers import EDLabeler, Labels
 from magsim.lattice import make_lattice
 from magsim.learning.store import open_dataset
-from magsim.spins import transverse
+from magsim.spins import ferromagnet, tetrahedral, transverse
+from magsim.tasks import label as task
 from magsim.tasks.build import build_classical, build_sampler
 from magsim.tasks.cli import main
 from magsim.tasks.label import dataset_key
@@ -112,6 +116,64 @@ def test_labels_in_a_dataset_are_those_of_the_labeler(outputs: Path) -> None:
     )
     for name in ("energy", "field", "density", "mu"):
         np.testing.assert_allclose(getattr(dataset, name), getattr(labels, name), rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(("given", "dt"), [("2.5", 2.5), ("null", None)])
+def test_a_dataset_knows_the_time_step_of_its_dynamics(outputs: Path, given: str, dt: float | None) -> None:
+    assert main([*SMALL, f"sampler.quench.dt={given}", "sampler.quench.steps=4"]) == 0
+    dataset = open_dataset(only_dataset(outputs))
+    assert dataset.dt is not None
+    assert dataset.dt == (dt or float(f"{dataset.dt:.2g}"))
+    first, second = (dataset.spins[dataset.step == s][-3:] for s in (0, 2))
+    labeler = EDLabeler(SDHamiltonian(make_lattice("triangular", (4, 4)), (1.0,), mu=-3.2, T=0.1, J=3.0))
+    heun = make_integrator("heun", dataset.dt, 1.0)  # alpha of the quench
+    exact, spins = ExactField(labeler), torch.from_numpy(first)
+    for _ in range(2):
+        spins = heun.step(exact, spins, exact(spins)[1], None)
+    np.testing.assert_allclose(spins.numpy(), second, atol=1e-9)
+
+
+class Driven:
+    """A labeler of a system without energy that also knows a current."""
+
+    def __init__(self, exact: EDLabeler) -> None:
+        self.hamiltonian, self._exact = exact.hamiltonian, exact
+
+    def identity(self) -> dict:
+        return {"name": "driven", "bias": 0.2}
+
+    def label(self, spins: np.ndarray) -> Labels:
+        labels = self._exact.label(spins)
+        return replace(labels, energy=None, extra={"current": labels.field[:, :, 0]})
+
+
+def test_a_labeler_without_energy_and_with_more_arrays_is_served(outputs: Path, monkeypatch) -> None:
+    words = [*SMALL, "sampler=random", f"output={outputs / 'driven.zarr'}"]
+    words = [word for word in words if not word.startswith(("sampler.random", "sampler.quench"))]
+    exact = task.build_labeler
+    monkeypatch.setattr(task, "build_labeler", lambda *args: Driven(exact(*args)))
+    assert main([*words, "sampler.count=5"]) == 0
+    dataset = open_dataset(outputs / "driven.zarr")
+    assert dataset.energy is None
+    np.testing.assert_array_equal(dataset.extra["current"], dataset.field[:, :, 0])
+    driven = key_of()
+    monkeypatch.undo()
+    assert driven != key_of()  # another labeler, another dataset
+
+
+def test_energies_of_ordered_states_can_be_asked_for_but_not_learned_from(outputs: Path, capsys) -> None:
+    lattice = make_lattice("triangular", (4, 4))
+    np.savez(outputs.parent / "ordered.npz", spins=np.stack([tetrahedral(lattice), ferromagnet(lattice)]))
+    words = [
+        "logger=csv",
+        "lattice.shape=[4,4]",
+        "sampler=file",
+        f"sampler.path={outputs.parent}/ordered.npz",
+    ]
+    assert main(["task=label", *words]) == 0
+    capsys.readouterr()
+    assert main(["task=train", "descriptor.cutoff=1.0", *words]) == 2
+    assert "no torque" in capsys.readouterr().err
 
 
 def key_of(*overrides: str) -> str:

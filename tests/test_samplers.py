@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,25 @@ def test_a_sampler_continues_where_it_was_stopped_bit_by_bit(sampler: Sampler) -
         np.testing.assert_array_equal(rest.trajectory, whole.trajectory[start:])
     middle = collect(sampler, start=len(whole) // 2 + 1)  # without the earlier snapshots, and within a frame
     np.testing.assert_array_equal(middle.spins, whole.spins[len(whole) // 2 + 1 :])
+
+
+def test_a_suggested_time_step_is_one_number_of_two_digits_for_all_temperatures() -> None:
+    steps = {batch.dt for batch in THERMAL.batches(LATTICE, LABELER, 0)}
+    assert len(steps) == 1
+    (dt,) = steps
+    assert dt is not None
+    assert dt == float(f"{dt:.2g}") > 0
+    hotter = replace(THERMAL, temperatures=(0.02, 3.0))
+    assert next(iter(hotter.batches(LATTICE, LABELER, 0))).dt < dt
+    resumed = {batch.dt for batch in THERMAL.batches(LATTICE, LABELER, 0, start=len(THERMAL) - 2)}
+    assert resumed == steps
+    same = replace(THERMAL, dt=dt)  # what is told is what was used
+    np.testing.assert_array_equal(collect(same).spins, collect(THERMAL).spins)
+
+
+def test_the_time_step_is_told_where_there_is_dynamics() -> None:
+    assert {batch.dt for batch in QUENCH.batches(LATTICE, LABELER, 0)} == {2.0}
+    assert {batch.dt for batch in SAMPLERS["random"].batches(LATTICE, LABELER, 0)} == {None}
 
 
 def test_random_spins_are_uniform_on_the_sphere() -> None:

@@ -11,11 +11,12 @@ import zarr
 
 from magsim.errors import DataError
 from magsim.learning import writer as writer_module
-from magsim.learning.dataset import ARRAYS, SpinDataset, content_hash
+from magsim.learning.dataset import ARRAYS, SpinDataset, content_hash, snapshot_hashes
 from magsim.learning.split import split_dataset
 from magsim.learning.store import open_dataset
 from magsim.learning.writer import DatasetWriter, open_writer
 from magsim.spins import random_spins
+from magsim.zarr_store import GrowingStore
 
 N = 6
 
@@ -146,6 +147,86 @@ def test_a_folder_with_one_dataset_is_that_dataset(tmp_path: Path) -> None:
     out.append(**batch(0, 3))
     out.finish()
     assert open_dataset(tmp_path / "folder").path.name == "labels.zarr"
+
+
+def test_a_driven_system_has_no_energy_and_may_have_currents(tmp_path: Path) -> None:
+    """What the first batch brings is what the store holds; extra arrays are content."""
+    out = writer(tmp_path / "a")
+    for first, count in ((0, 3), (3, 2)):
+        rows = {name: values for name, values in batch(first, count).items() if name not in ("energy", "mu")}
+        current = np.random.default_rng(first).normal(size=(count, N, 2))
+        out.append(extra={"current": current, "samples": np.full(count, 7)}, **rows)
+        out = writer(tmp_path / "a")  # reopened between the batches
+    out.finish()
+    dataset = open_dataset(tmp_path / "a")
+    assert dataset.energy is None
+    assert dataset.mu is None
+    assert set(dataset.extra) == {"current", "samples"}
+    np.testing.assert_array_equal(dataset.extra["current"][3:], current)
+    assert dataset.extra["samples"].dtype.kind == "i"
+    altered = dataset.arrays | dataset.extra | {"current": dataset.extra["current"] + 1e-12}
+    assert content_hash(dataset.arrays | dataset.extra) == dataset.content_hash != content_hash(altered)
+
+
+def test_every_batch_brings_the_arrays_of_the_first(tmp_path: Path) -> None:
+    out = writer(tmp_path / "a")
+    out.append(**batch(0, 3))
+    with pytest.raises(ValueError, match="exactly the arrays"):
+        out.append(**{name: values for name, values in batch(3, 2).items() if name != "energy"})
+    with pytest.raises(ValueError, match="append needs"):
+        out.append(extra={"spins": np.zeros(2)}, **batch(3, 2))
+    with pytest.raises(ValueError, match="append needs"):
+        out.append(current=np.zeros(2), **batch(3, 2))
+    assert len(writer(tmp_path / "a")) == 3
+
+
+def test_arrays_of_a_first_batch_that_was_never_committed_are_made_again(tmp_path: Path, monkeypatch) -> None:
+    out = writer(tmp_path / "a")
+
+    def dies(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GrowingStore, "_commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            out.append(extra={"current": np.zeros((3, 9))}, **batch(0, 3))
+    again = writer(tmp_path / "a")
+    again.append(extra={"current": np.ones((3, 2))}, **batch(0, 3))
+    again.finish()
+    assert open_dataset(tmp_path / "a").extra["current"].shape == (3, 2)
+
+
+def test_attributes_are_replaced_together(tmp_path: Path, monkeypatch) -> None:
+    """One write of one file: a kill cannot leave a complete store without its hash."""
+    out = writer(tmp_path / "a")
+    out.append(**batch(0, 3))
+    group, calls = out._group, []
+
+    class Counts:
+        attrs = group.attrs
+
+        def update_attributes(self, facts: dict[str, Any]) -> None:
+            calls.append(set(facts))
+            group.update_attributes(facts)
+
+    monkeypatch.setattr(out, "_group", Counts())
+    digest = out.finish()
+    assert calls == [{"complete", "content_hash"}]
+    assert open_dataset(tmp_path / "a").content_hash == digest
+
+
+def test_the_same_configuration_has_the_same_digest_in_every_file(tmp_path: Path) -> None:
+    spins = batch(0, 20)["spins"]
+    hashes = snapshot_hashes(spins)
+    assert hashes.shape == (20,)
+    assert len(set(hashes)) == 20
+    np.testing.assert_array_equal(snapshot_hashes(spins.astype(np.float32)), hashes)  # a published file
+    np.testing.assert_array_equal(snapshot_hashes(spins[::-1]), hashes[::-1])
+    turned = spins.copy()
+    turned[3, 2] *= -1
+    assert list(np.flatnonzero(snapshot_hashes(turned) != hashes)) == [3]
+    up = np.tile([0.0, 0.0, 1.0], (1, N, 1))
+    np.testing.assert_array_equal(snapshot_hashes(up), snapshot_hashes(-(-up + 0.0)))  # -0 is 0
 
 
 def save(path: Path, **arrays: Any) -> Path:

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import zarr
 from zarr.storage import LocalStore
 
 from magsim.dynamics import (
@@ -26,6 +28,8 @@ from magsim.dynamics import (
 from magsim.errors import DataError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
+from magsim.learning.split import split_dataset
+from magsim.learning.store import open_dataset
 
 LATTICE = make_lattice("square", (4, 4))
 FIELD = ClassicalField(ClassicalHamiltonian(LATTICE, heisenberg=(-1.0,), dm=0.2))
@@ -33,7 +37,7 @@ PROTOCOL = Quench(steps=40, record_every=5, replicas=2)
 INTEGRATOR = make_integrator("heun", 0.05, 0.3, T=0.3)
 
 
-def writer(path, key="k"):
+def writer(path, key="k", conservative=True):
     return open_trajectory_writer(
         path,
         key=key,
@@ -41,8 +45,9 @@ def writer(path, key="k"):
         n_sites=LATTICE.n_sites,
         lattice={"name": "square", "shape": [4, 4], "boundary": ["periodic", "periodic"]},
         seed=1,
-        config={"protocol": {"steps": 40}},
+        config={"protocol": {"steps": 40}, "dt": INTEGRATOR.dt},
         parents={"model": "abc"},
+        conservative=conservative,
     )
 
 
@@ -81,6 +86,9 @@ def test_a_stored_run_reads_back_exactly(finished):
     np.testing.assert_array_equal(trajectory.energy, np.stack([frame.energy for frame in frames]))
     np.testing.assert_array_equal(trajectory.all_spins(), np.stack([frame.spins for frame in frames]))
     np.testing.assert_array_equal(trajectory.spins(-1), frames[-1].spins)
+    for k, frame in enumerate(frames):
+        np.testing.assert_array_equal(trajectory.field(k), frame.field)
+        np.testing.assert_array_equal(trajectory.field(k), FIELD(trajectory.spins(k))[1])
 
 
 def test_n_steps_and_n_more_equal_2n_bitwise_in_the_file(finished, tmp_path):
@@ -137,7 +145,7 @@ def test_a_kill_between_any_two_writes_loses_at_most_the_frame_in_flight(finishe
                 open_trajectory(path, verify=True).all_spins(), open_trajectory(finished).all_spins()
             )
     assert survived
-    assert kills > 8  # five arrays, each resized and written, and the count
+    assert kills > 8  # six arrays, each resized and written, and the count
 
 
 ENDLESS = """
@@ -205,12 +213,54 @@ def test_a_damaged_chunk_is_named(finished, damage, match):
         trajectory.spins(0)
 
 
-def test_altered_numbers_are_found_by_the_content_hash(finished):
-    import zarr
-
-    zarr.open_group(finished, mode="r+")["energy"][3] = 0.0
+@pytest.mark.parametrize("name", ["energy", "field"])
+def test_altered_numbers_are_found_by_the_content_hash(finished, name):
+    zarr.open_group(finished, mode="r+")[name][3] = 0.0
     with pytest.raises(DataError, match="content hash"):
         open_trajectory(finished, verify=True)
+    with pytest.raises(DataError, match=r"content hash|zero on every site"):
+        open_dataset(finished)
+
+
+def test_a_finished_trajectory_is_a_dataset_of_its_frames(finished):
+    trajectory, dataset = open_trajectory(finished), open_dataset(finished)
+    assert len(dataset) == 9 * 2
+    np.testing.assert_array_equal(dataset.spins.reshape(trajectory.shape), trajectory.all_spins())
+    np.testing.assert_array_equal(dataset.field, FIELD(dataset.spins)[1])
+    np.testing.assert_array_equal(dataset.energy.reshape(9, 2), trajectory.energy)
+    np.testing.assert_array_equal(dataset.trajectory.reshape(9, 2), [[0, 1]] * 9)
+    np.testing.assert_array_equal(dataset.step.reshape(9, 2)[:, 1], trajectory.step)
+    assert dataset.sources == ("trajectory",)
+    assert dataset.content_hash == trajectory.attributes["content_hash"]
+    assert (dataset.dt, dataset.method) == (0.05, "learned")
+    assert dataset.lattice["shape"] == [4, 4]
+    split = split_dataset(dataset, seed=0)
+    assert len(split.train) > len(split.test) > 0
+
+
+def test_an_unfinished_trajectory_is_a_dataset_only_if_asked_for(tmp_path):
+    path = tmp_path / "half.zarr"
+    simulate(path, n_steps=20)
+    with pytest.raises(DataError, match=r"unfinished \(5 frames"):
+        open_dataset(path)
+    assert len(open_dataset(path, allow_incomplete=True)) == 5 * 2
+
+
+def test_a_field_without_an_energy_leaves_nan_and_a_dataset_without_energies(tmp_path):
+    for name, conservative in (("driven.zarr", False), ("broken.zarr", True)):
+        store = writer(tmp_path / name, conservative=conservative)
+        for frame in evolve(
+            FIELD, torch.from_numpy(initial_spins(PROTOCOL, LATTICE, 1)), INTEGRATOR, PROTOCOL, 1
+        ):
+            store.append(replace(frame, energy=frame.energy * np.nan))
+        store.finish()
+    driven = open_trajectory(tmp_path / "driven.zarr", verify=True)
+    assert np.isnan(driven.energy).all()
+    assert open_dataset(tmp_path / "driven.zarr").energy is None
+    with pytest.raises(DataError, match="'energy' at frame 0"):
+        open_trajectory(tmp_path / "broken.zarr")
+    with pytest.raises(DataError, match="array 'energy'"):
+        open_dataset(tmp_path / "broken.zarr")
 
 
 def test_what_is_not_a_trajectory_is_refused(tmp_path):
