@@ -200,10 +200,23 @@ class TestEvaluateTask:
         self, finished: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch, capsys
     ) -> None:
         found = self.evaluate(finished, monkeypatch, f"data.path={synthetic}")
-        assert "all 48 snapshots; the model was not trained on this dataset" in capsys.readouterr().out
+        assert "48 snapshots of a dataset that the model was not trained on" in capsys.readouterr().out
         dataset = open_dataset(synthetic)
         rms = np.sqrt(np.mean(transverse(dataset.field, dataset.spins) ** 2))
         assert found["test/file/torque_rms"] == pytest.approx(rms)
+
+    def test_snapshots_that_the_model_learned_from_are_left_out_of_a_larger_file(
+        self, finished: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    ) -> None:
+        (path,) = (p for p in (finished.parents[2] / "datasets").iterdir() if not p.name.startswith("."))
+        own, other = open_dataset(path), open_dataset(synthetic)
+        held_out = len(split_dataset(own, **load_checkpoint(finished)[1]["split"]).test)
+        arrays = {
+            name: np.concatenate([getattr(own, name), getattr(other, name)]) for name in ("spins", "field")
+        }
+        np.savez(tmp_path / "both.npz", **arrays, shape=np.array([6, 6]))
+        self.evaluate(finished, monkeypatch, f"data.path={tmp_path / 'both.npz'}")
+        assert f"{48 + held_out} snapshots of a dataset" in capsys.readouterr().out
 
     def test_data_on_another_lattice_are_refused(
         self, finished: Path, tmp_path: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch, capsys
