@@ -15,9 +15,9 @@ def snapshot_weights(
 
         w = 1 / (rms^2 + floor^2 rms_all^2) ,
 
-    with the rms transverse field of the snapshot and of all training snapshots. Errors count relative to the torques
-    of their own snapshot until these fall below the fraction ``floor`` of the typical one. ``floor=None``:
-    equal weights ``1/rms_all^2``.
+    with the rms transverse field of the snapshot and of all training snapshots. Errors count relative to the
+    torques of their own snapshot until these fall below the fraction ``floor`` of the typical one.
+    ``floor=None``: equal weights ``1/rms_all^2``.
 
     Args:
         field, spins: ``(B, N, 3)``.
