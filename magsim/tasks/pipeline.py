@@ -192,7 +192,7 @@ def held_out_quenches(dataset: SpinDataset, test: np.ndarray) -> list[int]:
 
 
 def quench_recipe(dataset: SpinDataset) -> dict[str, Any] | None:
-    """Integrator of the dataset's quenches with the time step they were made with; None if it is not known."""
+    """Integrator of the dataset's quenches, with their time step; None if it is not known."""
     sampler = dataset.config.get("sampler", {})
     recipe = sampler.get("quench", sampler if sampler.get("name") == "quench" else None)
     return {**recipe, "dt": dataset.dt} if recipe and dataset.dt else None
