@@ -59,8 +59,16 @@ def test_runs_are_found_by_folder_and_by_glob_in_the_order_of_jobs(sweep: Path) 
     numbers = [folder.name.split("-")[0] for folder in find_runs(str(sweep))]
     assert numbers == ["0", "1", "2"]
     assert find_runs(f"{sweep}/0-*,{sweep}") == find_runs(str(sweep))
+    assert find_runs([f"{sweep}/0-*", str(sweep)]) == find_runs(str(sweep))
     with pytest.raises(ConfigError, match="runs="):
         find_runs(str(sweep / "0-*" / "metrics.csv"))
+
+
+def test_a_list_of_runs_can_be_written_on_the_command_line(sweep: Path, outputs: Path) -> None:
+    first, second = find_runs(str(sweep))[:2]
+    assert main(["task=compare", f"runs=[{first},{second.parent}/1-*]", "logger=csv"]) == 0
+    (folder,) = outputs.glob("compare/default/*")
+    assert read_json(folder / "metrics.json")["compare/done"] == 2
 
 
 def test_nothing_finished_and_unknown_series_are_errors(

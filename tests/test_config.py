@@ -59,6 +59,32 @@ def test_option_files_are_named_like_the_option() -> None:
             assert content.name == option, f"conf/{group}/{option}.yaml"
 
 
+def test_lists_in_the_checks_agree_with_the_registries_of_the_physics() -> None:
+    """The checks do not import torch, so they carry the names themselves."""
+    from magsim.config.checks import learning, physics
+    from magsim.dynamics import INTEGRATORS, PROTOCOLS
+    from magsim.hamiltonian.classical import DM_KINDS
+    from magsim.models.bp import ACTIVATIONS
+    from magsim.samplers import SAMPLERS
+
+    assert set(learning.ACTIVATIONS) == set(ACTIVATIONS)
+    assert set(physics.DM_KINDS) == set(DM_KINDS)
+    assert set(physics.INTEGRATORS) == set(INTEGRATORS) == set(groups()["integrator"])
+    assert set(groups()["protocol"]) == set(PROTOCOLS)
+    assert set(groups()["sampler"]) == set(SAMPLERS)
+
+
+@pytest.mark.parametrize("group", ["hamiltonian", "labeler", "sampler", "integrator", "protocol", "lattice"])
+def test_every_option_can_be_built(group: str) -> None:
+    from magsim.tasks import build, simulate
+
+    builders = {"integrator": simulate.build_integrator, "protocol": simulate.build_protocol}
+    for option in groups()[group]:
+        path = ["sampler.path=spins.npz"] if (group, option) == ("sampler", "file") else []
+        cfg = compose([f"{group}={option}", *path])
+        assert (builders.get(group) or getattr(build, f"build_{group}"))(cfg) is not None
+
+
 def test_every_task_of_the_tree_has_a_module() -> None:
     assert set(groups()["task"]) == set(TASKS)
 

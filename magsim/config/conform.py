@@ -32,6 +32,8 @@ def suggestion(word: str, words: Sequence[str]) -> str:
 def describe(kind: Any) -> str:
     """A type annotation in words: ``list[int]`` is "a list of whole numbers"."""
     arguments = typing.get_args(kind)
+    if kind is Any:  # OmegaConf has no unions with lists
+        return describe(str | list[str] | None)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return " or ".join(describe(a) if a is not type(None) else "null" for a in arguments)
     if typing.get_origin(kind) is list:
@@ -100,6 +102,8 @@ def _node(node: DictConfig, prefix: str) -> None:
 
 def fits(value: Any, kind: Any) -> bool:
     """Whether a plain value has the annotated type (whole numbers count as numbers)."""
+    if kind is Any:
+        return fits(value, str | list[str] | None)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return any(fits(value, option) for option in typing.get_args(kind))
     if typing.get_origin(kind) is list:

@@ -110,6 +110,9 @@ def _omega(error: OmegaConfBaseException, outer: str, overrides: Sequence[str]) 
     where = f" in conf/{file[1]}.yaml" if file and file[1] != "config" else ""
     value = _value_given(path, file[1] if file else None, overrides)
     node_type = error.object_type
+    other = _other_option(path, file[1] if file else "", overrides)
+    if other is not None:
+        return other
     if isinstance(error, (ConfigAttributeError, ConfigKeyError)) and dataclasses.is_dataclass(node_type):
         return unknown_key(path, value, node_type, where)
     if isinstance(error, InterpolationResolutionError):
@@ -120,6 +123,33 @@ def _omega(error: OmegaConfBaseException, outer: str, overrides: Sequence[str]) 
     if kind is not None:
         return ConfigError(path, value, f"must be {describe(kind)}{where}.")
     return ConfigError(path, value, f"{str(error).splitlines()[0]}{where}.")
+
+
+def _other_option(path: str, file: str, overrides: Sequence[str]) -> ConfigError | None:
+    """The error for an experiment that sets keys of another option than the one that was chosen."""
+    from magsim.config.schema.root import OPTIONS
+
+    group, _, rest = path.partition(".")
+    chosen = [value for key, _, value in (o.partition("=") for o in overrides) if key == group]
+    if not file.startswith("experiment/") or not chosen:
+        return None
+    having = [option for option, node in OPTIONS.get(group, {}).items() if _at(node, rest) is not None]
+    if not having or chosen[-1] in having:
+        return None
+    return ConfigError(
+        group,
+        chosen[-1],
+        f"cannot be combined with {file.replace('/', '=')}, which sets {path}: a key of "
+        f"{group}={'|'.join(having)}.",
+    )
+
+
+def _at(node_type: Any, path: str) -> Any:
+    """The annotation of a dotted key below a dataclass, None if it has no such key."""
+    kind = node_type
+    for part in path.split("."):
+        kind = typing.get_type_hints(kind).get(part) if dataclasses.is_dataclass(kind) else None
+    return kind
 
 
 def _kind(path: str, node_type: Any) -> Any:
@@ -133,13 +163,7 @@ def _kind(path: str, node_type: Any) -> Any:
     candidates = [typing.get_type_hints(Config).get(group), *OPTIONS.get(group, {}).values()]
     if not rest:
         return candidates[0]
-    for candidate in candidates:
-        kind: Any = candidate
-        for part in rest.split("."):
-            kind = typing.get_type_hints(kind).get(part) if dataclasses.is_dataclass(kind) else None
-        if kind is not None:
-            return kind
-    return None
+    return next((kind for candidate in candidates if (kind := _at(candidate, rest)) is not None), None)
 
 
 def _value_given(path: str, file: str | None, overrides: Sequence[str]) -> Any:

@@ -49,7 +49,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     """Compare the runs that ``cfg.runs`` names: ``comparison.csv``, figures and ``report.html``.
 
     Args:
-        cfg: ``runs`` is a run folder, a sweep folder, a glob, or several of them separated by commas;
+        cfg: ``runs`` is a run folder, a sweep folder, a glob, or a list of them;
             ``task.metrics`` the series to draw (empty: those that at least two runs have).
 
     Returns:
@@ -84,8 +84,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     }
 
 
-def find_runs(runs: str) -> list[Path]:
-    """Run folders that a comma separated list of folders and globs names, each once, in order.
+def find_runs(runs: str | Sequence[str]) -> list[Path]:
+    """Run folders that folders and globs (a list, or separated by commas) name, each once, in order.
 
     A folder that is no run folder (a sweep folder, ``outputs/train``) stands for all run folders below it.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from magsim.config.checks.dynamics import check_dynamics
-from magsim.config.checks.job import check_job
+from magsim.config.checks.job import check_job, check_options
 from magsim.config.checks.learning import check_learning
 from magsim.config.checks.physics import check_physics
+from magsim.config.checks.size import check_size
 from magsim.config.conform import conform
 
 __all__ = ["check"]
@@ -20,7 +21,9 @@ def check(cfg: DictConfig) -> None:
         ConfigError: naming the first key at fault, its value and what is allowed.
     """
     conform(cfg)
+    check_options(cfg)
     check_job(cfg)
     check_physics(cfg)
+    check_size(cfg)
     check_learning(cfg)
     check_dynamics(cfg)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import ctypes
 import glob
 import re
+import typing
+from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from magsim.config.checks.physics import check_shape
-from magsim.config.checks.require import existing, not_negative, one_of, positive, require
+from magsim.config.checks.require import existing, not_negative, one_of, positive, require, value_of
+from magsim.config.checks.stages import makes_labels
+from magsim.config.paths import groups
+from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
 
 RESUMABLE = ("label", "train", "simulate", "pipeline")
@@ -35,13 +40,33 @@ def check_job(cfg: DictConfig) -> None:
         not_negative(cfg, "logger.artifact_limit_mb")
 
 
-def matching(runs: str) -> list[Path]:
-    """The paths that ``runs=`` names: a folder, a glob, or several of them separated by commas."""
+def check_options(cfg: DictConfig) -> None:
+    """The name in each node is that of an option of its group, and the node has the keys of that option."""
+    types = typing.get_type_hints(Config)
+    for group, options in groups().items():
+        if group == "experiment" or "name" not in cfg[group]:
+            continue
+        key, name = f"{group}.name", cfg[group].name
+        one_of(cfg, key, options)
+        require(
+            cfg,
+            key,
+            OmegaConf.get_type(cfg[group]) is OPTIONS.get(group, {}).get(name, types[group]),
+            f"the other keys are those of another option; choose {group}={name}.",
+        )
+
+
+def matching(runs: str | Sequence[str]) -> list[Path]:
+    """The paths that ``runs=`` names: a folder, a glob, or several (a list, or separated by commas)."""
     return [
         Path(path)
-        for part in runs.split(",")
+        for part in _parts(runs)
         for path in sorted(glob.glob(str(Path(part.strip()).expanduser())))
     ]
+
+
+def _parts(runs: str | Sequence[str]) -> list[str]:
+    return runs.split(",") if isinstance(runs, str) else list(runs)
 
 
 def _task(cfg: DictConfig) -> None:
@@ -63,9 +88,16 @@ def _task(cfg: DictConfig) -> None:
             check_shape(cfg, f"task.shapes[{i}]")
     if task == "compare":
         require(
-            cfg, "runs", cfg.runs is not None, "task=compare needs a sweep folder or a glob of run folders."
+            cfg,
+            "runs",
+            cfg.runs is not None,
+            "task=compare needs a sweep folder, a glob of run folders or a list of them.",
         )
-        require(cfg, "runs", bool(matching(cfg.runs)), "matches nothing.")
+        runs = value_of(cfg, "runs")
+        for part in _parts(runs):
+            if not matching(part):
+                raise ConfigError("runs", part, "matches nothing.")
+        require(cfg, "runs", bool(runs), "names nothing.")
     if cfg.resume is not None:
         found = (Path(cfg.resume).expanduser() / "config.yaml").is_file()
         require(cfg, "resume", found, "must be a run folder: there is no config.yaml in it.")
@@ -82,7 +114,7 @@ def _compute(cfg: DictConfig) -> None:
         require(
             cfg,
             "compute.device",
-            _driver_sees_a_gpu(),
+            driver_sees_a_gpu(),
             "no CUDA device here; use compute=cpu or compute=auto.",
         )
         import torch
@@ -93,9 +125,13 @@ def _compute(cfg: DictConfig) -> None:
             torch.cuda.is_available(),
             f"torch {torch.__version__} cannot use the GPU; install a CUDA build or use compute=cpu.",
         )
+        if makes_labels(cfg):
+            from magsim.arrays import array_module
+
+            array_module("cuda")  # says what is missing
 
 
-def _driver_sees_a_gpu() -> bool:
+def driver_sees_a_gpu() -> bool:
     """Asks the CUDA driver itself: importing torch takes seconds."""
     for library in ("libcuda.so.1", "nvcuda.dll"):
         try:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 from omegaconf import DictConfig
 
-from magsim.config.checks.require import between, not_negative, one_of, positive, require
+from magsim.config.checks.require import between, not_negative, one_of, positive, require, value_of
+from magsim.config.checks.size import lattice_at, shortest_periodic_side
 
 ACTIVATIONS = ("silu", "gelu", "tanh", "softplus", "relu")
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("float32", "float64")
+NEAREST = 1.0  # the unit of length
 
 
 def check_learning(cfg: DictConfig) -> None:
@@ -23,30 +23,43 @@ def check_learning(cfg: DictConfig) -> None:
 def _descriptor(cfg: DictConfig) -> None:
     node = cfg.descriptor
     positive(cfg, "descriptor.cutoff")
+    _reaches_a_neighbour(cfg, "descriptor.cutoff")
     if "bond_cutoff" in node:
         positive(cfg, "descriptor.bond_cutoff", null="the cutoff")
         not_negative(cfg, "descriptor.chirality_cutoff", "descriptor.references")
+        _reaches_a_neighbour(cfg, "descriptor.bond_cutoff", ", or null: the cutoff")
+        _reaches_a_neighbour(cfg, "descriptor.chirality_cutoff", ", or 0: no chiralities")
+        require(
+            cfg,
+            "descriptor.references",
+            node.references >= 1 or not node.bispectrum,
+            "descriptor.bispectrum=true is made of references: at least 1.",
+        )
     if cfg.task.name in ("pipeline", "train") and cfg.data.path is None:
-        _cutoff_fits(cfg)
+        _cutoff_fits(cfg, "lattice.shape")
+    if cfg.task.name == "pipeline" and cfg.task.large_shape is not None:
+        _cutoff_fits(cfg, "task.large_shape")
 
 
-def _cutoff_fits(cfg: DictConfig) -> None:
-    """The neighbourhood must not meet its own periodic image."""
-    import numpy as np
-
-    from magsim.lattice import make_lattice
-
-    lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
-    faces = 2 * math.pi * np.array(lattice.shape) / np.linalg.norm(lattice.reciprocal, axis=1)
-    half = min(
-        (face / 2 for face, periodic in zip(faces, lattice.periodic, strict=True) if periodic),
-        default=math.inf,
+def _reaches_a_neighbour(cfg: DictConfig, key: str, otherwise: str = "") -> None:
+    """A radius that holds at least the nearest neighbours; ``otherwise`` is what 0 or null mean."""
+    value = value_of(cfg, key)
+    require(
+        cfg,
+        key,
+        (bool(otherwise) and not value) or value >= NEAREST,
+        f"must be at least {NEAREST:g}, the distance of nearest neighbours on every lattice{otherwise}.",
     )
+
+
+def _cutoff_fits(cfg: DictConfig, key: str) -> None:
+    """The neighbourhood must not meet its own periodic image."""
+    half = shortest_periodic_side(lattice_at(cfg, key)) / 2
     require(
         cfg,
         "descriptor.cutoff",
         cfg.descriptor.cutoff <= half + 1e-9,
-        f"at most half the shortest periodic side of lattice.shape={list(lattice.shape)}, {half:.4g}.",
+        f"at most half the shortest periodic side of {key}={value_of(cfg, key)}, {half:.4g}.",
     )
 
 

@@ -47,7 +47,7 @@ class AnnealConfig(ProtocolConfig):
 
 @dataclass
 class ObservablesConfig:
-    """What is measured along a trajectory, every ``every`` steps."""
+    """What is measured along a trajectory."""
 
     names: list[str] | None = MISSING  # null: all that the lattice allows
-    every: int = MISSING
+    every: int = MISSING  # measured on every n-th recorded frame

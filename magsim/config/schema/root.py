@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
@@ -25,7 +26,8 @@ class Config:
     output: str | None = None  # run folder (label: the dataset), instead of one below outputs/
     resume: str | None = None  # a run folder to continue
     debug: bool = False  # show tracebacks
-    runs: str | None = None  # compare: glob or sweep folder
+    # compare: a sweep folder, a run folder, a glob of them, or a list of these, [a,b/*]
+    runs: Any = None
     checkpoint: str | None = None  # run folder or file; null in simulate: the exact field
     data: DataConfig = field(default_factory=DataConfig)
     task: tasks.TaskConfig = field(default_factory=tasks.TaskConfig)
@@ -52,7 +54,11 @@ OPTIONS: dict[str, dict[str, type]] = {
         "benchmark": tasks.BenchmarkTask,
         "compare": tasks.CompareTask,
     },
-    "hamiltonian": {"sd": physics.SDConfig, "double_exchange_projected": physics.ProjectedConfig},
+    "hamiltonian": {
+        "sd": physics.SDConfig,
+        "double_exchange": physics.SDConfig,
+        "double_exchange_projected": physics.ProjectedConfig,
+    },
     "sampler": {
         "random": physics.RandomSampler,
         "thermal": physics.ThermalSampler,

@@ -1,0 +1,133 @@
+"""Lattices that are too small for their bonds, or too large for the machine."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from omegaconf import DictConfig
+
+from magsim.config.checks.require import require, value_of
+from magsim.config.checks.stages import lattice_keys
+from magsim.lattice import Lattice, make_lattice
+
+MATRICES = 6  # complex matrices that one exact solution holds at a time: H, eigenvectors, LAPACK's workspace
+SPIN_COPIES = 8  # arrays of the size of the spins that a step of the dynamics holds
+GIB = 2.0**30
+
+
+def check_size(cfg: DictConfig) -> None:
+    """Bonds fit into the periodic box, matrices and spins into memory."""
+    _memory(cfg)
+    _images(cfg)
+
+
+def lattice_at(cfg: DictConfig, key: str) -> Lattice:
+    """The lattice of the configuration with the shape that stands at ``key``."""
+    return make_lattice(cfg.lattice.name, value_of(cfg, key), list(cfg.lattice.boundary))
+
+
+def shortest_periodic_side(lattice: Lattice) -> float:
+    """Smallest distance between opposite periodic faces, infinite without any."""
+    import numpy as np
+
+    faces = 2 * math.pi * np.array(lattice.shape) / np.linalg.norm(lattice.reciprocal, axis=1)
+    sides = (face for face, periodic in zip(faces, lattice.periodic, strict=True) if periodic)
+    return float(min(sides, default=math.inf))
+
+
+def memory() -> float:
+    """Bytes of physical memory; infinite where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
+
+
+def _memory(cfg: DictConfig) -> None:
+    available = memory()
+    machine = f"this machine has {available / GIB:.3g} GiB"
+    per_site = 1 if cfg.hamiltonian.name == "double_exchange_projected" else 2
+    # on a GPU the solutions lie in its memory, what they are made from here
+    matrices = MATRICES if cfg.compute.device == "cpu" else 1
+    for key in lattice_keys(cfg):
+        sites = _sites(cfg, key)
+        if cfg.task.name == "benchmark" and sites > cfg.task.exact_max_sites:
+            continue
+        needed = 16.0 * matrices * (per_site * sites) ** 2
+        require(
+            cfg,
+            key,
+            needed <= available,
+            f"exact labels of {_count(sites)} sites need about {needed / GIB:.3g} GiB ({matrices} complex "
+            f"matrices of {_count(per_site * sites)} states) and {machine}; a learned field "
+            "(checkpoint=...) runs on larger lattices.",
+        )
+    for key in _dynamics_keys(cfg):
+        sites = _sites(cfg, key)
+        needed = SPIN_COPIES * 24.0 * sites * cfg.protocol.replicas
+        text = f"{cfg.protocol.replicas} times {_count(sites)} spins need about {needed / GIB:.3g} GiB"
+        require(cfg, key, needed <= available, f"{text} and {machine}.")
+
+
+def _sites(cfg: DictConfig, key: str) -> int:
+    return (
+        math.prod(value_of(cfg, key)) * make_lattice(cfg.lattice.name, [1] * len(cfg.lattice.shape)).n_basis
+    )
+
+
+def _count(n: int) -> str:
+    return str(n) if n < 10**7 else f"{n:.3g}"
+
+
+def _dynamics_keys(cfg: DictConfig) -> list[str]:
+    if cfg.task.name == "simulate":
+        return ["lattice.shape"]
+    return ["task.large_shape"] if cfg.task.name == "pipeline" and cfg.task.large_shape is not None else []
+
+
+def _images(cfg: DictConfig) -> None:
+    """No bond may lead to the same neighbour as another, or from a site to itself."""
+    hopping = _shells(cfg.hamiltonian.t)
+    for key in lattice_keys(cfg):
+        _no_double_bonds(cfg, key, hopping, f"hamiltonian.t={value_of(cfg, 'hamiltonian.t')}")
+    exchange = _shells(cfg.classical.heisenberg)
+    for key in dict.fromkeys([*_dynamics_keys(cfg), *lattice_keys(cfg)]):
+        _no_double_bonds(cfg, key, exchange, f"classical.heisenberg={value_of(cfg, 'classical.heisenberg')}")
+        _no_double_bonds(cfg, key, int(cfg.classical.dm != 0), f"classical.dm={cfg.classical.dm:g}")
+
+
+def _shells(amplitudes: list[float]) -> int:
+    """Number of the outermost shell whose amplitude is not zero."""
+    return max((k for k, value in enumerate(amplitudes, start=1) if value != 0), default=0)
+
+
+def _no_double_bonds(cfg: DictConfig, key: str, shells: int, what: str) -> None:
+    if shells == 0:
+        return
+    lattice = lattice_at(cfg, key)
+    reach = lattice.with_shape([1] * lattice.dim).shells(shells)[-1].distance
+    require(
+        cfg,
+        key,
+        not _doubled(lattice, reach),
+        f"{what} has bonds of length {reach:.4g}, which across the periodic boundary lead to the same site "
+        f"twice or back to their own; periodic sides longer than {2 * reach:.4g} are enough (the shortest is "
+        f"{shortest_periodic_side(lattice):.4g}), or lattice.boundary=open along the short ones.",
+    )
+
+
+def _doubled(lattice: Lattice, reach: float) -> bool:
+    """Whether two bonds up to a length join the same two sites, or one joins a site with itself."""
+    for b in range(lattice.n_basis):
+        offsets, sublattices, _ = lattice.offsets_within(reach, b)
+        seen = {(*(0 for _ in lattice.shape), b)}
+        for offset, sublattice in zip(offsets.tolist(), sublattices.tolist(), strict=True):
+            steps = list(zip(offset, lattice.shape, lattice.periodic, strict=True))
+            if any(not periodic and abs(step) >= n for step, n, periodic in steps):
+                continue  # beyond an open edge from everywhere
+            image = (*(step % n if periodic else step for step, n, periodic in steps), sublattice)
+            if image in seen:
+                return True
+            seen.add(image)
+    return False
