@@ -28,6 +28,9 @@ WRONG: dict[str, tuple[str, str]] = {
     "experiment=tetraedral": ("experiment=tetraedral", "Did you mean tetrahedral?"),
     "task=labels": ("task=labels", "pipeline"),
     "latice=square": ("latice=square", "Did you mean lattice?"),
+    "labeler.name=kmp": ("labeler.name=kmp", "one of ed"),
+    "protocol.name=anneal": ("protocol.name=anneal", "choose protocol=anneal"),
+    "experiment=smoke sampler=thermal": ("sampler=thermal", "cannot be combined with experiment=smoke"),
     "lattice=null": ("lattice=null", "triangular"),
     # types and syntax
     "seed=one": ("seed=one", "whole number"),
@@ -37,6 +40,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "descriptor.bispectrum=maybe": ("descriptor.bispectrum=maybe", "true or false"),
     "lattice.shape=[6,6": ("lattice.shape=[6,6", "cannot be read"),
     "task=label,train": ("task=label,train", "add -m"),
+    "task=compare runs=5": ("runs=5", "must be a text or a list of texts"),
     "name=${nowhere}": ("name=${nowhere}", "cannot be resolved"),
     # ranges
     "lattice.shape=[6,0]": ("lattice.shape=[6, 0]", "positive whole numbers"),
@@ -61,7 +65,23 @@ WRONG: dict[str, tuple[str, str]] = {
     "sampler=thermal sampler.temperatures=[]": ("sampler.temperatures=[]", "positive temperatures"),
     "labeler.batch_size=0": ("labeler.batch_size=0", "positive"),
     "name=a/b": ("name=a/b", "letters, digits"),
+    "hamiltonian.t=[0,0]": ("hamiltonian.t=[0.0, 0.0]", "must not be zero"),
+    "descriptor.cutoff=0.5": ("descriptor.cutoff=0.5", "at least 1"),
+    "descriptor.bond_cutoff=0.9": ("descriptor.bond_cutoff=0.9", "at least 1"),
+    # sizes
+    "lattice.shape=[1000000,1000000]": ("lattice.shape=[1000000, 1000000]", "this machine has"),
+    "task=simulate lattice.shape=[1000000,1000000]": ("lattice.shape=[1000000, 1000000]", "GiB"),
+    "lattice=square lattice.shape=[1,12]": ("lattice.shape=[1, 12]", "lattice.boundary=open"),
+    "lattice=square lattice.shape=[12,2]": ("lattice.shape=[12, 2]", "longer than 2 "),
+    "lattice=square lattice.shape=[4,4] hamiltonian.t=[1,0,0.1]": ("lattice.shape=[4, 4]", "length 2"),
+    "task=simulate lattice.shape=[4,4] classical.heisenberg=[1,0,1]": (
+        "lattice.shape=[4, 4]",
+        "classical.heisenberg=[1.0, 0.0, 1.0]",
+    ),
+    "task.large_shape=[2,2] classical.dm=0.1": ("task.large_shape=[2, 2]", "classical.dm=0.1"),
     # choices that exclude each other
+    "task.large_shape=[2,2]": ("descriptor.cutoff=2.0", "task.large_shape=[2, 2]"),
+    "descriptor.references=0 descriptor.bispectrum=true": ("descriptor.references=0", "at least 1"),
     "descriptor.cutoff=6": ("descriptor.cutoff=6.0", "half the shortest periodic side"),
     "protocol=anneal integrator.T=0.1": ("integrator.T=0.1", "protocol=anneal sets the temperature"),
     "lattice=chain descriptor.cutoff=2 observables.names=[mean_chirality]": (
@@ -78,6 +98,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "task=simulate checkpoint=nowhere": ("checkpoint=nowhere", "no such file"),
     "task=evaluate": ("checkpoint=null", "needs a run folder"),
     "task=compare": ("runs=null", "sweep folder"),
+    "task=compare runs=[nowhere,neither/*]": ("runs=nowhere", "matches nothing"),
     "task=compare runs=nowhere/*": ("runs=nowhere/*", "matches nothing"),
     "resume=nowhere": ("resume=nowhere", "must be a run folder"),
 }
@@ -107,6 +128,63 @@ def test_a_wrong_configuration_is_refused_from_python(line: str, tmp_path: Path)
         check(compose(line.split(" ")))
     assert str(refused.value).startswith(key)
     assert words in str(refused.value)
+
+
+def test_flags_may_stand_between_overrides(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["seed=7", "--cfg", "job", "name=between"]) == 0
+    out = capsys.readouterr().out
+    assert "seed: 7" in out
+    assert "name: between" in out
+    assert main(["lattice=square", "-m", "sede=1,2"]) == 2, "the sweep starts, and finds the wrong key"
+    assert capsys.readouterr().err.startswith("sede=")
+
+
+def test_narrow_lattices_are_allowed_where_no_neighbour_is_met_twice() -> None:
+    for line in (
+        "task=label lattice=square lattice.shape=[1,12] lattice.boundary=[open,periodic]",
+        "task=label lattice=square lattice.shape=[3,3]",
+        "task=label lattice=honeycomb lattice.shape=[2,2]",
+        "task=simulate checkpoint=. lattice.shape=[2,2]",
+        "task=simulate checkpoint=. lattice.shape=[1024,1024]",
+    ):
+        check(compose(line.split(" ")))
+
+
+@pytest.mark.parametrize("name", ["square", "triangular", "honeycomb", "kagome"])
+def test_the_check_of_double_bonds_agrees_with_the_hopping_matrix(name: str) -> None:
+    """Refused are the boxes in which two hopping amplitudes add up in one element of the matrix."""
+    from itertools import product
+
+    import numpy as np
+
+    from magsim.config.checks.size import check_size
+    from magsim.hamiltonian.electronic import SDHamiltonian
+    from magsim.lattice import make_lattice
+
+    cfg = compose([f"lattice={name}", "task=label", "lattice.boundary=[periodic,open]"])
+    for *shape, shells in product((1, 2, 3, 5), (1, 2, 3, 5), (1, 2, 3)):
+        lattice = make_lattice(name, shape, ["periodic", "open"])
+        matrix = SDHamiltonian(lattice=lattice, hopping=(1.0,) * shells, mu=0.0).hopping_matrix.toarray()
+        doubled = bool((np.abs(matrix) > 1.5).any() or np.diag(matrix).any())
+        cfg.lattice.shape, cfg.hamiltonian.t = shape, [1.0] * shells
+        refused = False
+        try:
+            check_size(cfg)
+        except ConfigError:
+            refused = True
+        assert refused == doubled, (shape, shells)
+
+
+def test_cuda_needs_torch_and_for_labels_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On any machine: a driver and a torch that see a GPU, but no CuPy."""
+    import torch
+
+    monkeypatch.setattr("magsim.config.checks.job.driver_sees_a_gpu", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(ConfigError, match=r"compute\.device=cuda: cupy is not installed"):
+        check(compose(["compute=cuda"]))
+    check(compose(["compute=cuda", "task=simulate", "checkpoint=."]))
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -82,6 +83,13 @@ def test_provenance_names_the_commit_and_the_dirty_diff(
     dirty = provenance.provenance(0, "cpu", [])["git"]
     assert dirty["dirty"]
     assert "+two" in dirty["diff"]
+    assert clean["untracked"] == dirty["untracked"] == {}
+    (tmp_path / "own.py").write_text("three\n")
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path / "results"))
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "metrics.json").write_text("{}")
+    untracked = provenance.provenance(0, "cpu", [])["git"]["untracked"]
+    assert untracked == {"own.py": hashlib.sha256(b"three\n").hexdigest()}
 
 
 def test_output_puts_the_run_folder_elsewhere_but_never_over_another(
@@ -91,6 +99,96 @@ def test_output_puts_the_run_folder_elsewhere_but_never_over_another(
     assert read_json(tmp_path / "here" / "status.json")["status"] == "done"
     assert main([*QUICK, f"output={tmp_path}/here"]) == 2
     assert "exists and is not empty; resume=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["task=simulate", "task=label"])
+def test_an_output_that_cannot_be_made_is_refused(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    where = tmp_path / "file" / "below"
+    for mode in ([], ["-m"]):
+        assert main([*mode, *QUICK, task, f"output={where}"]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"output={where}: cannot be created: ")
+        assert err.count("\n") == 1
+
+
+def test_a_dataset_is_not_put_where_something_else_lies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], outputs: Path
+) -> None:
+    assert main([*QUICK, f"output={tmp_path}/here"]) == 0
+    assert main(["task=label", "logger=csv", f"output={tmp_path}/here"]) == 2
+    assert "is a run folder, not a dataset" in capsys.readouterr().err
+    assert not (outputs / "label").exists()
+
+
+def test_threads_limit_torch_blas_and_the_eigensolver_during_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import types
+
+    import torch
+    from threadpoolctl import threadpool_info
+
+    from magsim import arrays
+
+    def limits() -> dict[str, Any]:
+        pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+        return {"cores": arrays.cores(), "torch": torch.get_num_threads(), "blas": max(pools)}
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    task = types.ModuleType("limited_task")
+    task.run = lambda cfg, run: limits()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "limited_task", task)
+    monkeypatch.setitem(dispatch.TASKS, "simulate", "limited_task")
+    before = limits()
+    assert before["cores"] == 3
+    inside = execute(compose([*QUICK, "compute.threads=2"]))
+    assert (inside["cores"], inside["torch"]) == (2, 2)
+    assert inside["blas"] <= 2
+    assert execute(compose([*QUICK, "compute.threads=1"])) == {"cores": 1, "torch": 1, "blas": 1}
+    assert limits() == before
+
+
+def test_different_devices_of_labels_and_models_are_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from magsim.tasks import build
+
+    monkeypatch.setattr(dispatch, "driver_sees_a_gpu", lambda: True)
+    monkeypatch.setattr(build, "cuda_available", lambda: False)
+    for on_gpu, lines in ((True, 1), (False, 0)):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda on_gpu=on_gpu: on_gpu)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "pretended")
+        execute(compose(QUICK))
+        assert capsys.readouterr().out.count("Labels on cpu, models and dynamics on cuda: CuPy") == lines
+
+
+def test_a_process_of_the_same_number_is_not_taken_for_the_run(outputs: Path) -> None:
+    main(QUICK)
+    folder = _only(outputs)
+    status = read_json(folder / "status.json")
+    if status["born"] is None:
+        pytest.skip("this system does not say when a process started")
+    write_json(folder / "status.json", status | {"status": "running"})
+    assert read_status(folder)["status"] == "running"
+    write_json(folder / "status.json", status | {"status": "running", "born": status["born"] - 1})
+    assert read_status(folder)["status"] == "failed"
+
+
+def test_a_run_of_another_host_is_resumed_with_a_warning(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(QUICK)
+    folder = _only(outputs)
+    status = read_json(folder / "status.json") | {"status": "running", "host": "node17", "pid": 1}
+    write_json(folder / "status.json", status)
+    assert read_status(folder)["status"] == "running"
+    assert main([f"resume={folder}"]) == 0
+    assert "node17 (process 1), which cannot be checked from here" in capsys.readouterr().out
 
 
 def test_a_run_that_is_still_running_is_not_resumed(
@@ -201,6 +299,10 @@ def test_one_failing_job_of_a_sweep_does_not_take_the_others_along(
     assert [line.split("-")[0] for line in err.splitlines() if line.startswith("  ")] == [
         f"  {number}" for number in (1, 2, 3, 5)
     ]
+
+
+def test_a_sweep_in_which_all_failures_are_wrong_input_has_exit_code_2(outputs: Path) -> None:
+    assert main(["-m", *QUICK, "seed=1,15", "integrator.alpha=0.5,-1"]) == 2
 
 
 def test_a_sweep_without_failures_has_exit_code_0(outputs: Path) -> None:

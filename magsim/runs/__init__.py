@@ -19,7 +19,7 @@ from magsim.runs.folder import (
     write_json,
     write_text,
 )
-from magsim.runs.run import Run, Terminated, open_run, reason
+from magsim.runs.run import Run, Terminated, failed, open_run, reason
 from magsim.runs.series import Series, read_series
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Series",
     "Terminated",
     "dataset_folder",
+    "failed",
     "headline",
     "new_id",
     "open_run",

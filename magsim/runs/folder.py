@@ -45,10 +45,8 @@ def stamp() -> str:
 
 
 def new_run_folder(task: str, name: str, run_id: str) -> Path:
-    """``outputs/<task>/<name>/<stamp>-<id>``, created."""
-    folder = outputs_root() / task / name / f"{stamp()}-{run_id}"
-    folder.mkdir(parents=True)
-    return folder
+    """``outputs/<task>/<name>/<stamp>-<id>``, not created yet."""
+    return outputs_root() / task / name / f"{stamp()}-{run_id}"
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -86,24 +84,45 @@ def read_status(folder: str | Path) -> dict[str, Any]:
     """``status.json`` of a run folder, with the truth about runs that were killed.
 
     A killed process cannot write that it failed. A status ``running`` whose process no longer lives on this
-    machine is reported as ``failed`` with the reason ``killed``.
+    machine is reported as ``failed`` with the reason ``killed``. One of another machine stays ``running``:
+    from here nobody can tell.
     """
     status = read_json(Path(folder) / "status.json")
     here = status.get("host") == socket.gethostname()
-    if status.get("status") == "running" and here and not _lives(int(status.get("pid", -1))):
+    if status.get("status") == "running" and here and not _lives(status.get("pid", -1), status.get("born")):
         status |= {"status": "failed", "reason": "killed; resume=<this folder> continues it"}
     return status
 
 
-def _lives(pid: int) -> bool:
+def born(pid: int) -> int | None:
+    """When a process started (clock ticks since boot), which tells it from a later one with the same number;
+    None where the system does not say."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields 3, 4, ... of ``/proc/<pid>/stat`` (proc(5)); the second, a name, may hold anything."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _lives(pid: int, since: int | None) -> bool:
+    if pid <= 0:
+        return False
     try:
         os.kill(pid, 0)
     except PermissionError:
-        return True
+        pass  # it lives, and belongs to someone else
     except (OSError, ValueError):
         return False
-    state = Path(f"/proc/{pid}/stat")  # a zombie has ended, its parent just has not asked
-    return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
+    fields = _stat(pid)
+    if not fields:
+        return True
+    zombie = fields[0] == "Z"  # it has ended, its parent just has not asked
+    return not zombie and since in (None, int(fields[19]))
 
 
 def _plain(value: Any) -> Any:

@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib import metadata
 from typing import Any
 
-from magsim.runs.folder import CHECKOUT, stamp
+from magsim.runs.folder import CHECKOUT, outputs_root, stamp
 
 PACKAGES = (
     "magsim",
@@ -27,10 +28,12 @@ PACKAGES = (
     "cupy-cuda13x",
 )
 LONGEST_DIFF = 1_000_000  # characters
+MOST_FILES = 1000  # untracked ones that are listed
+LARGEST_FILE = 10_000_000  # bytes; of larger ones the size is enough
 
 
 def provenance(seed: int, device: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """Git commit and dirty diff, versions, host, device, seed and command line of this process."""
+    """Git commit, uncommitted changes, versions, host, device, seed and command line of this process."""
     return {
         "time": stamp(),
         "command": [os.path.basename(sys.argv[0]), *overrides],
@@ -72,7 +75,28 @@ def _git() -> dict[str, Any]:
         "dirty": bool(status.strip()),
         "status": status,
         "diff": diff[:LONGEST_DIFF],
+        "untracked": _untracked(),
     }
+
+
+def _untracked() -> dict[str, str]:
+    """sha256 of every file that git neither tracks nor ignores, outputs left out; of large files the size."""
+    listed = _command("git", "ls-files", "--others", "--exclude-standard", "-z") or ""
+    names = [name for name in listed.split("\0") if name]
+    found = {}
+    for name in names[:MOST_FILES]:
+        path = CHECKOUT / name
+        if path.is_relative_to(outputs_root()):
+            continue
+        try:
+            size = path.stat().st_size
+            digest = sha256(path.read_bytes()).hexdigest() if size <= LARGEST_FILE else f"{size} bytes"
+        except OSError:  # a broken link, a file that just vanished
+            digest = "unreadable"
+        found[name] = digest
+    if len(names) > MOST_FILES:
+        found["..."] = f"{len(names) - MOST_FILES} more"
+    return found
 
 
 def _command(*words: str) -> str | None:

@@ -15,9 +15,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from magsim.errors import ConfigError
+from magsim.errors import ConfigError, MagsimError
 from magsim.runs.console import ProgressBar, headline, say
 from magsim.runs.folder import (
+    born,
     id_of,
     new_id,
     new_run_folder,
@@ -115,7 +116,7 @@ def open_run(
     SIGTERM) is written to ``error.log`` and raised again.
 
     Raises:
-        ConfigError: the run to resume is still running.
+        ConfigError: the run to resume is still running, or the folder cannot be written.
 
     Args:
         cfg: the composed configuration; ``seed``, ``name``, ``resume``, ``compute`` and ``logger`` are read.
@@ -132,11 +133,16 @@ def open_run(
     elif folder is not None:
         path = Path(folder).expanduser().resolve()
         run_id = id_of(path) or new_id()
-        path.mkdir(parents=True, exist_ok=True)
     else:
         run_id = new_id()
         path = new_run_folder(task, cfg.name, run_id)
-    status = _begin(path, cfg, task, run_id, resumed, overrides)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        status = _begin(path, cfg, task, run_id, resumed, overrides)
+    except OSError as error:
+        what = "cannot be written" if resumed else "cannot be created"
+        key = "resume" if resumed else "output"
+        raise ConfigError(key, str(path), f"{what}: {error.strerror or error}.") from error
     say(f"{'Resuming' if resumed else 'Run folder'} {path}")
     recorder = Recorder()
     failure: BaseException | None = None
@@ -162,16 +168,26 @@ def open_run(
     finally:
         end = {"finished": stamp(), "status": "done"}
         if failure is not None:
-            end |= {"status": "failed", "reason": reason(failure)}
+            end |= failed(failure)
         write_json(path / "status.json", status | end)
         recorder.finish(failure is not None)
 
 
 def _id_to_resume(path: Path) -> str:
     status = read_status(path)
-    if status["status"] == "running" and status["host"] == socket.gethostname():
-        raise ConfigError("resume", str(path), f"this run is still running (process {status['pid']}).")
+    if status["status"] == "running":
+        if status["host"] == socket.gethostname():
+            raise ConfigError("resume", str(path), f"this run is still running (process {status['pid']}).")
+        say(
+            f"Its status says that it runs on {status['host']} (process {status['pid']}), which cannot be "
+            "checked from here: if it does, stop one of the two."
+        )
     return str(status["id"])
+
+
+def failed(error: BaseException) -> dict[str, Any]:
+    """What ``status.json`` says about a failure: the reason, and whether the input was wrong."""
+    return {"status": "failed", "reason": reason(error), "wrong_input": isinstance(error, MagsimError)}
 
 
 def reason(error: BaseException) -> str:
@@ -221,6 +237,7 @@ def _begin(
         "name": cfg.name,
         "started": stamp(),
         "pid": os.getpid(),
+        "born": born(os.getpid()),
         "host": socket.gethostname(),
     }
     if resumed:

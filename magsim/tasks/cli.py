@@ -19,11 +19,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from magsim.config import CONF, compose, groups, register, resumed, translate
-from magsim.errors import MagsimError
-from magsim.runs import Terminated, new_id, outputs_root, read_status, reason, stamp, write_json
+from magsim.errors import ConfigError, MagsimError
+from magsim.runs import Terminated, failed, new_id, outputs_root, read_status, reason, stamp, write_json
 from magsim.tasks.dispatch import execute
 
 SWEEP_VARIABLE = "MAGSIM_SWEEP_FOLDER"
+# Flags of Hydra with a value of their own, in the next word.
+VALUED = {"-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd"}
+VALUED |= {"--config-dir", "--experimental-rerun"}
 
 _failures: list[Exception] = []  # of the single job of this process
 
@@ -34,16 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: instead of those of the process.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    flags, overrides = _sorted(sys.argv[1:] if arguments is None else arguments)
     _prepare()
-    before, sys.argv = sys.argv, [sys.argv[0], *given]
+    before, sys.argv = sys.argv, [sys.argv[0], *flags, *overrides]
     try:
-        if {"-h", "--help"} & set(given):
-            print(_help([argument for argument in given if not argument.startswith("-")]))
+        if {"-h", "--help"} & set(flags):
+            print(_help(overrides))
             return 0
         _hydra_main()
         if _failures:
-            return _report(_failures.pop(), given)
+            return _report(_failures.pop(), overrides)
         return _sweep_result()
     except SystemExit as stop:  # flags that do not exist
         return stop.code if isinstance(stop.code, int) else 0
@@ -54,13 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Terminated.", file=sys.stderr)
         return 143
     except Exception as error:
-        return _report(error, given)
+        return _report(error, overrides)
     finally:
         sys.argv = before
         _failures.clear()
         _remove_empty_sweep()
         os.environ.pop(SWEEP_VARIABLE, None)
         GlobalHydra.instance().clear()
+
+
+def _sorted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Flags and overrides; argparse takes overrides in one run only, people write ``a=1 -m b=2``."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    for word in arguments:
+        valued = bool(flags) and flags[-1] in VALUED
+        (flags if valued or word.startswith("-") else overrides).append(word)
+    return ["--info=all" if flag == "--info" else flag for flag in flags], overrides
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -101,9 +114,8 @@ def _job(
 
 def _prepare() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
-    # Threads that wait by spinning starve those that work where cores are shared (training 4x slower beside
-    # one busy process, 2.5x with this; no difference on an idle machine). Read by OpenMP when torch is
-    # imported.
+    # Threads that wait by spinning starve those that work where cores are shared; numbers are at the end of
+    # docs/benchmarks.md. Read by OpenMP when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     os.environ.pop(SWEEP_VARIABLE, None)
     register()
@@ -120,17 +132,19 @@ def _sweep_folder(task: str, name: str, output: str | None) -> str:
 
 
 def _sweep_result() -> int:
-    """After a sweep: what failed, and the exit code."""
+    """After a sweep: what failed, and the exit code, 2 if all that failed was refused as wrong input."""
     sweep = os.environ.get(SWEEP_VARIABLE)
     if sweep is None:
         return 0
     folders = sorted(Path(sweep).glob("*/status.json"), key=lambda file: int(file.parent.name.split("-")[0]))
     states = {file.parent.name: read_status(file.parent) for file in folders}
-    failed = {name: state for name, state in states.items() if state["status"] != "done"}
-    print(f"\n{len(states) - len(failed)} of {len(states)} jobs done, in {sweep}")
-    for name, state in failed.items():
+    lost = {name: state for name, state in states.items() if state["status"] != "done"}
+    print(f"\n{len(states) - len(lost)} of {len(states)} jobs done, in {sweep}")
+    for name, state in lost.items():
         print(f"  {name} failed: {state.get('reason', state['status'])}", file=sys.stderr)
-    return 1 if failed else 0
+    if not lost:
+        return 0
+    return 2 if all(state.get("wrong_input") for state in lost.values()) else 1
 
 
 def _remove_empty_sweep() -> None:
@@ -152,14 +166,22 @@ def _mark_failed(folder: Path, cfg: DictConfig, error: BaseException) -> None:
     )
     now = stamp()
     run_id = folder.name.partition("-")[2]
-    status = {"status": "failed", "id": run_id, "task": str(OmegaConf.select(cfg, "task.name"))}
-    write_json(folder / "status.json", {**status, "started": now, "finished": now, "reason": reason(error)})
+    status = {"id": run_id, "task": str(OmegaConf.select(cfg, "task.name"))}
+    write_json(folder / "status.json", {**status, "started": now, "finished": now, **failed(error)})
 
 
-def _report(error: Exception, given: Sequence[str]) -> int:
-    told = translate(error, [argument for argument in given if not argument.startswith("-")]) or error
-    _print_error(told, any(argument.lower() == "debug=true" for argument in given))
+def _report(error: Exception, overrides: Sequence[str]) -> int:
+    told = translate(error, overrides) or _unwritable_sweep(error) or error
+    _print_error(told, any(override.lower() == "debug=true" for override in overrides))
     return 2 if isinstance(told, MagsimError) else 1
+
+
+def _unwritable_sweep(error: Exception) -> MagsimError | None:
+    """Hydra makes the folder of a sweep itself, and raises what the system says."""
+    sweep = os.environ.get(SWEEP_VARIABLE)
+    if not isinstance(error, OSError) or sweep is None or Path(sweep).is_dir():
+        return None
+    return ConfigError("output", sweep, f"cannot be created: {error.strerror or error}.")
 
 
 def _print_error(error: BaseException, debug: bool, folder: Path | None = None) -> None:

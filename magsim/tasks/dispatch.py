@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from magsim.arrays import set_cores
 from magsim.config import check, to_flat
+from magsim.config.checks.job import driver_sees_a_gpu
+from magsim.config.checks.stages import makes_labels
 from magsim.errors import ConfigError
-from magsim.runs import open_run
+from magsim.runs import Run, open_run
 
 # Name of the task -> its module, imported when it is needed; each has run(cfg, run) -> final metrics.
 TASKS = {
@@ -50,12 +55,17 @@ def execute(
     check(cfg)
     if cfg.task.name not in TASKS:
         raise ConfigError("task.name", cfg.task.name, f"must be one of {', '.join(TASKS)}.")
-    if folder is None and cfg.resume is None and cfg.output is not None and cfg.task.name != "label":
+    if cfg.output is not None and cfg.task.name == "label":
+        _place_of_a_dataset(cfg.output)
+    elif cfg.output is not None and folder is None and cfg.resume is None:
         folder = _free(cfg.output)
-    with open_run(
-        cfg, cfg.task.name, flat=to_flat(cfg), overrides=overrides, folder=folder, group=group
-    ) as run:
-        _set_threads(cfg.compute.threads)
+    with (
+        open_run(
+            cfg, cfg.task.name, flat=to_flat(cfg), overrides=overrides, folder=folder, group=group
+        ) as run,
+        _threads(cfg.compute.threads),
+    ):
+        _say_devices(cfg, run)
         metrics = import_module(TASKS[cfg.task.name]).run(cfg, run)
         run.summary(metrics or {})
     return run.metrics
@@ -74,8 +84,53 @@ def _free(output: str) -> Path:
     return path
 
 
-def _set_threads(threads: int | None) -> None:
-    if threads is not None:
-        import torch
+def _place_of_a_dataset(output: str) -> None:
+    """Refuse a path at which no dataset can be made; one that is there already may be reused or continued."""
+    path = Path(output).expanduser().resolve()
+    if path.is_dir() and any(path.iterdir()) and not (path / "zarr.json").is_file():
+        what = "a run folder" if (path / "status.json").exists() else "a folder with other files"
+        raise ConfigError(
+            "output", output, f"is {what}, not a dataset; task=label writes a dataset there: choose another."
+        )
+    if path.exists() or path.suffix == ".npz":  # the task says that a dataset is a folder
+        return
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError("output", output, f"cannot be created: {error.strerror or error}.") from error
+    with contextlib.suppress(OSError):  # another job may have begun to write
+        path.rmdir()
 
-        torch.set_num_threads(threads)
+
+def _say_devices(cfg: DictConfig, run: Run) -> None:
+    """``compute=auto`` asks torch and CuPy separately: say so where they answer differently."""
+    if cfg.compute.device != "auto" or not makes_labels(cfg) or not driver_sees_a_gpu():
+        return
+    from magsim.tasks.build import labeler_device, torch_device
+
+    labels, models = labeler_device(cfg), torch_device(cfg).type
+    if labels != models:
+        missing = "CuPy (extra cuda12 or cuda13)" if labels == "cpu" else "a CUDA build of torch"
+        run.say(f"Labels on {labels}, models and dynamics on {models}: {missing} is missing or sees no GPU.")
+
+
+@contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    """Limit the threads of torch, of BLAS and of the batched eigensolver; the next job of a sweep is free of
+    it."""
+    if threads is None:
+        yield
+        return
+    import scipy.linalg  # noqa: F401  its BLAS is another one than NumPy's, and limited only once loaded
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    set_cores(threads)
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+        set_cores(None)
