@@ -195,7 +195,8 @@ def quench_recipe(dataset: SpinDataset) -> dict[str, Any] | None:
     """Integrator of the dataset's quenches, with their time step; None if it is not known."""
     sampler = dataset.config.get("sampler", {})
     recipe = sampler.get("quench", sampler if sampler.get("name") == "quench" else None)
-    return {**recipe, "dt": dataset.dt} if recipe and dataset.dt else None
+    dt = dataset.dt or (recipe or {}).get("dt")
+    return {**recipe, "dt": dt} if recipe and dt else None
 
 
 def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, Lattice, str]:
