@@ -128,7 +128,7 @@ def check_cutoff(lattice: Lattice, cutoff: float) -> None:
     nearest = lattice.shells(1)[0].distance
     if cutoff < nearest - 1e-9:
         allowed = f"at least the nearest-neighbour distance, {nearest:g}."
-        raise ConfigError("descriptor.cutoff", cutoff, allowed)
+        raise ConfigError("descriptor.cutoff", round(cutoff, 6), allowed)
     # distance between opposite faces of the periodic cell
     faces = 2 * np.pi * np.array(lattice.shape) / np.linalg.norm(lattice.reciprocal, axis=1)
     half = min(
@@ -141,4 +141,4 @@ def check_cutoff(lattice: Lattice, cutoff: float) -> None:
         allowed = (
             f"at most half the shortest periodic side of lattice.shape={list(lattice.shape)}, {half:.4g}."
         )
-        raise ConfigError("descriptor.cutoff", cutoff, allowed)
+        raise ConfigError("descriptor.cutoff", round(cutoff, 6), allowed)

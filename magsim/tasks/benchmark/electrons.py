@@ -16,6 +16,7 @@ from magsim.dynamics import (
     LearnedField,
     Quench,
     evolve,
+    load_field,
     make_integrator,
 )
 from magsim.lattice import Lattice
@@ -27,7 +28,6 @@ from magsim.tasks.build import (
     build_labeler,
     build_lattice,
     labeler_device,
-    load_field,
     plain,
     torch_dtype,
 )
