@@ -71,7 +71,8 @@ def _sorted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     flags: list[str] = []
     overrides: list[str] = []
     for word in arguments:
-        valued = bool(flags) and flags[-1] in VALUED
+        last = flags[-1] if flags else ""
+        valued = last in VALUED or (last == "--info" and "=" not in word)  # the value of --info is optional
         (flags if valued or word.startswith("-") else overrides).append(word)
     return ["--info=all" if flag == "--info" else flag for flag in flags], overrides
 

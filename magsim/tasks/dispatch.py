@@ -13,8 +13,7 @@ from omegaconf import DictConfig
 
 from magsim.arrays import set_cores
 from magsim.config import check, to_flat
-from magsim.config.checks.job import driver_sees_a_gpu
-from magsim.config.checks.stages import makes_labels
+from magsim.config.checks.stages import driver_sees_a_gpu, makes_labels
 from magsim.errors import ConfigError
 from magsim.runs import Run, open_run
 

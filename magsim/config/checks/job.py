@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import glob
 import re
 import typing
@@ -13,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from magsim.config.checks.physics import check_shape
 from magsim.config.checks.require import existing, not_negative, one_of, positive, require, value_of
-from magsim.config.checks.stages import makes_labels
+from magsim.config.checks.stages import driver_sees_a_gpu, makes_labels
 from magsim.config.paths import groups
 from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
@@ -129,15 +128,3 @@ def _compute(cfg: DictConfig) -> None:
             from magsim.arrays import array_module
 
             array_module("cuda")  # says what is missing
-
-
-def driver_sees_a_gpu() -> bool:
-    """Asks the CUDA driver itself: importing torch takes seconds."""
-    for library in ("libcuda.so.1", "nvcuda.dll"):
-        try:
-            cuda = ctypes.CDLL(library)
-        except OSError:
-            continue
-        count = ctypes.c_int(0)
-        return cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
-    return False

@@ -8,7 +8,7 @@ import os
 from omegaconf import DictConfig
 
 from magsim.config.checks.require import require, value_of
-from magsim.config.checks.stages import lattice_keys
+from magsim.config.checks.stages import driver_sees_a_gpu, lattice_keys
 from magsim.lattice import Lattice, make_lattice
 
 MATRICES = 6  # complex matrices that one exact solution holds at a time: H, eigenvectors, LAPACK's workspace
@@ -48,8 +48,9 @@ def _memory(cfg: DictConfig) -> None:
     available = memory()
     machine = f"this machine has {available / GIB:.3g} GiB"
     per_site = 1 if cfg.hamiltonian.name == "double_exchange_projected" else 2
-    # on a GPU the solutions lie in its memory, what they are made from here
-    matrices = MATRICES if cfg.compute.device == "cpu" else 1
+    # on a GPU the solutions lie in its memory, and here what they are made from
+    on_gpu = cfg.compute.device == "cuda" or (cfg.compute.device == "auto" and driver_sees_a_gpu())
+    matrices = 1 if on_gpu else MATRICES
     for key in lattice_keys(cfg):
         sites = _sites(cfg, key)
         if cfg.task.name == "benchmark" and sites > cfg.task.exact_max_sites:
@@ -59,8 +60,8 @@ def _memory(cfg: DictConfig) -> None:
             cfg,
             key,
             needed <= available,
-            f"exact labels of {_count(sites)} sites need about {needed / GIB:.3g} GiB ({matrices} complex "
-            f"matrices of {_count(per_site * sites)} states) and {machine}; a learned field "
+            f"exact labels of {_count(sites)} sites need about {needed / GIB:.3g} GiB ({matrices} x 16 bytes "
+            f"x {_count(per_site * sites)} states squared) and {machine}; a learned field "
             "(checkpoint=...) runs on larger lattices.",
         )
     for key in _dynamics_keys(cfg):

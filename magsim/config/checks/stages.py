@@ -1,6 +1,8 @@
-"""Which stages a job goes through: checks concern only what is going to be used."""
+"""Which stages a job goes through, and on what: checks concern only what is going to be used."""
 
 from __future__ import annotations
+
+import ctypes
 
 from omegaconf import DictConfig
 
@@ -25,3 +27,15 @@ def lattice_keys(cfg: DictConfig) -> list[str]:
     if cfg.task.name == "benchmark":
         return [f"task.shapes[{i}]" for i in range(len(cfg.task.shapes))]
     return ["lattice.shape"]
+
+
+def driver_sees_a_gpu() -> bool:
+    """Asks the CUDA driver itself: importing torch takes seconds."""
+    for library in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            cuda = ctypes.CDLL(library)
+        except OSError:
+            continue
+        count = ctypes.c_int(0)
+        return cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    return False
