@@ -175,16 +175,22 @@ def holds_key(path: Path, layout: Layout, key: str) -> bool:
 def create_store(
     path: Path, layout: Layout, attributes: Mapping[str, Any], arrays: Mapping[str, ArraySpec]
 ) -> None:
-    """Make an empty store elsewhere and move it into place in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Make an empty store elsewhere and move it into place in one step.
+
+    Raises:
+        DataError: nothing can be written there.
+    """
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
     state = {layout.counter: 0, "complete": False, "content_hash": None}
     header = {"format": layout.format, "format_version": layout.version}
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         group = zarr.create_group(temporary, zarr_format=3, attributes={**header, **attributes, **state})
         for name, spec in arrays.items():
             _add_array(group, name, spec, layout.counter.removesuffix("s"))
         os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(path, f"cannot be created: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -136,6 +136,12 @@ def test_a_finished_dataset_can_be_extended(tmp_path: Path) -> None:
     assert len(open_dataset(tmp_path / "a")) == 5
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file/below\.zarr: cannot be created: "):
+        writer(tmp_path / "file" / "below.zarr")
+
+
 def test_settings_are_not_mixed_in_one_dataset(tmp_path: Path) -> None:
     writer(tmp_path / "a").append(**batch(0, 3))
     with pytest.raises(DataError, match="other settings"):

@@ -72,8 +72,10 @@ def _sorted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     overrides: list[str] = []
     for word in arguments:
         last = flags[-1] if flags else ""
-        valued = last in VALUED or (last == "--info" and "=" not in word)  # the value of --info is optional
-        (flags if valued or word.startswith("-") else overrides).append(word)
+        if last == "--info" and word.isalpha():  # its value is optional
+            flags[-1] = f"--info={word}"
+        else:
+            (flags if last in VALUED or word.startswith("-") else overrides).append(word)
     return ["--info=all" if flag == "--info" else flag for flag in flags], overrides
 
 
