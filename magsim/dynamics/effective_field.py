@@ -89,7 +89,9 @@ class ExactField(EffectiveField):
             return torch.from_numpy(energy).to(spins), torch.from_numpy(field).to(spins)
         flat = np.asarray(spins).reshape(-1, self.n_sites, 3)
         labels = self.labeler.label(flat)
-        energy = np.asarray(labels.energy).reshape(spins.shape[:-2])
+        # a field that is no gradient (a driven system) has no energy
+        energy = np.full(len(flat), np.nan) if labels.energy is None else np.asarray(labels.energy)
+        energy = energy.reshape(spins.shape[:-2])
         return energy.astype(spins.dtype, copy=False), np.asarray(labels.field, dtype=spins.dtype).reshape(
             spins.shape
         )

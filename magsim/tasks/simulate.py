@@ -126,10 +126,10 @@ def build_field(
     """
     classical = plain(cfg.classical) if build_classical(cfg, lattice) is not None else None
     if cfg.checkpoint is None:
-        labeler = {k: v for k, v in plain(cfg.labeler).items() if k != "batch_size"}
-        kind = type(build_labeler(cfg, lattice).hamiltonian).__name__
+        labeler = build_labeler(cfg, lattice)
         node = {k: v for k, v in plain(cfg.hamiltonian).items() if k != "name"}
-        identity = {"hamiltonian": node, "kind": kind, "labeler": labeler, "classical": classical}
+        kind = type(labeler.hamiltonian).__name__
+        identity = {"hamiltonian": node, "kind": kind, "labeler": labeler.identity(), "classical": classical}
         return effective_field(cfg, lattice.shape), identity, {}
     field: EffectiveField = load_field(cfg.checkpoint, lattice, device=device, dtype=torch_dtype(cfg))
     terms = build_classical(cfg, lattice)
