@@ -88,14 +88,14 @@ def _dynamics_keys(cfg: DictConfig) -> list[str]:
 
 
 def _images(cfg: DictConfig) -> None:
-    """No bond may lead to the same neighbour as another, or from a site to itself."""
+    """No bond may lead from a site to itself. Two bonds to one neighbour add up: a cell with its images."""
     hopping = _shells(cfg.hamiltonian.t)
     for key in lattice_keys(cfg):
-        _no_double_bonds(cfg, key, hopping, f"hamiltonian.t={value_of(cfg, 'hamiltonian.t')}")
+        _no_self_bonds(cfg, key, hopping, f"hamiltonian.t={value_of(cfg, 'hamiltonian.t')}")
     exchange = _shells(cfg.classical.heisenberg)
     for key in dict.fromkeys([*_dynamics_keys(cfg), *lattice_keys(cfg)]):
-        _no_double_bonds(cfg, key, exchange, f"classical.heisenberg={value_of(cfg, 'classical.heisenberg')}")
-        _no_double_bonds(cfg, key, int(cfg.classical.dm != 0), f"classical.dm={cfg.classical.dm:g}")
+        _no_self_bonds(cfg, key, exchange, f"classical.heisenberg={value_of(cfg, 'classical.heisenberg')}")
+        _no_self_bonds(cfg, key, int(cfg.classical.dm != 0), f"classical.dm={cfg.classical.dm:g}")
 
 
 def _shells(amplitudes: list[float]) -> int:
@@ -103,7 +103,7 @@ def _shells(amplitudes: list[float]) -> int:
     return max((k for k, value in enumerate(amplitudes, start=1) if value != 0), default=0)
 
 
-def _no_double_bonds(cfg: DictConfig, key: str, shells: int, what: str) -> None:
+def _no_self_bonds(cfg: DictConfig, key: str, shells: int, what: str) -> None:
     if shells == 0:
         return
     lattice = lattice_at(cfg, key)
@@ -111,24 +111,21 @@ def _no_double_bonds(cfg: DictConfig, key: str, shells: int, what: str) -> None:
     require(
         cfg,
         key,
-        not _doubled(lattice, reach),
-        f"{what} has bonds of length {reach:.4g}, which across the periodic boundary lead to the same site "
-        f"twice or back to their own; periodic sides longer than {2 * reach:.4g} are enough (the shortest is "
+        not _returns(lattice, reach),
+        f"{what} has bonds of length {reach:.4g}, which across the periodic boundary lead back to their own "
+        f"site; periodic sides longer than {reach:.4g} are enough (the shortest is "
         f"{shortest_periodic_side(lattice):.4g}), or lattice.boundary=open along the short ones.",
     )
 
 
-def _doubled(lattice: Lattice, reach: float) -> bool:
-    """Whether two bonds up to a length join the same two sites, or one joins a site with itself."""
+def _returns(lattice: Lattice, reach: float) -> bool:
+    """Whether a bond up to a length joins a site with its own image."""
     for b in range(lattice.n_basis):
         offsets, sublattices, _ = lattice.offsets_within(reach, b)
-        seen = {(*(0 for _ in lattice.shape), b)}
         for offset, sublattice in zip(offsets.tolist(), sublattices.tolist(), strict=True):
-            steps = list(zip(offset, lattice.shape, lattice.periodic, strict=True))
-            if any(not periodic and abs(step) >= n for step, n, periodic in steps):
-                continue  # beyond an open edge from everywhere
-            image = (*(step % n if periodic else step for step, n, periodic in steps), sublattice)
-            if image in seen:
+            steps = zip(offset, lattice.shape, lattice.periodic, strict=True)
+            if sublattice == b and all(
+                step % n == 0 if periodic else step == 0 for step, n, periodic in steps
+            ):
                 return True
-            seen.add(image)
     return False
