@@ -45,11 +45,21 @@ def main() -> None:
 
 def page() -> str:
     """The page as it should be."""
-    parts = [HEAD, _root()]
-    for group in _defaults():
-        options = groups()[group]
-        parts.append(_experiments(options) if group == "experiment" else _group(group, options))
-    return "\n".join(parts)
+    nodes = _nodes()
+    parts = [HEAD, _root(), *(_group(group, nodes[group]) for group in _defaults() if group in nodes)]
+    return "\n".join([*parts, _experiments(groups()["experiment"])])
+
+
+def _nodes() -> dict[str, dict[str, DictConfig]]:
+    """group -> option -> its node, from as few compositions as the largest group has options."""
+    options = {group: names for group, names in groups().items() if group != "experiment"}
+    nodes: dict[str, dict[str, DictConfig]] = {group: {} for group in options}
+    for k in range(max(map(len, options.values()))):
+        chosen = {group: names[k % len(names)] for group, names in options.items()}
+        cfg = compose([f"{group}={option}" for group, option in chosen.items()])
+        for group, option in chosen.items():
+            nodes[group][option] = cfg[group]
+    return nodes
 
 
 def _defaults() -> dict[str, str]:
@@ -76,7 +86,8 @@ def _root() -> str:
     return "## Keys of the root\n\n" + _table(("key", "default", "type", "meaning"), rows)
 
 
-def _group(group: str, options: list[str]) -> str:
+def _group(group: str, nodes: dict[str, DictConfig]) -> str:
+    options = list(nodes)
     lines = [f"## `{group}`\n"]
     for option in options:
         mark = " (default)" if option == _defaults()[group] else ""
@@ -85,8 +96,7 @@ def _group(group: str, options: list[str]) -> str:
     kinds: dict[str, str] = {}
     meanings: dict[str, str] = {}
     for option in options:
-        node = compose([f"{group}={option}"])[group]
-        for key, value, kind, meaning in _leaves(group, option, node):
+        for key, value, kind, meaning in _leaves(group, option, nodes[option]):
             values.setdefault(key, {}).setdefault(value, []).append(option)
             kinds[key] = kind
             meanings[key] = meanings.get(key) or meaning
