@@ -265,6 +265,20 @@ def test_resume_continues_the_folder_with_its_configuration(outputs: Path) -> No
     assert read_json(folder / "metrics.json")["steps"] == 12
 
 
+def test_resume_takes_what_is_asked_for_where_a_default_has_changed_since(outputs: Path) -> None:
+    """The steps of a run that was made with another default: stored in its config.yaml alone."""
+    main([*QUICK, "seed=5"])
+    folder = _only(outputs)
+    default = compose([]).protocol.steps
+    overrides = [o for o in OmegaConf.load(folder / "overrides.yaml") if not o.startswith("protocol.steps")]
+    (folder / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(overrides)))
+    stored = OmegaConf.load(folder / "config.yaml").protocol.steps
+    assert stored < default
+    assert resumed(folder)[0].protocol.steps == stored
+    assert resumed(folder, [f"protocol.steps={default}"])[0].protocol.steps == default
+
+
+
 def test_resume_refuses_another_physics(outputs: Path) -> None:
     execute(compose(QUICK), QUICK)
     folder = _only(outputs)

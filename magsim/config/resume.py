@@ -46,6 +46,9 @@ def resumed(folder: str | Path, overrides: Sequence[str] = ()) -> tuple[DictConf
     changed = _difference(to_flat(before), to_flat(after))
     cfg = OmegaConf.merge(before, _stored(path, before))
     assert isinstance(cfg, DictConfig)
+    # what is asked for counts against what is stored, also where a default has changed since
+    flat = to_flat(after)
+    changed |= {key: flat[key] for key in keys & flat.keys() if flat[key] != OmegaConf.select(cfg, key)}
     for key, value in changed.items():
         now = OmegaConf.select(cfg, key)
         if key in GROW:
