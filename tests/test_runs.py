@@ -278,7 +278,6 @@ def test_resume_takes_what_is_asked_for_where_a_default_has_changed_since(output
     assert resumed(folder, [f"protocol.steps={default}"])[0].protocol.steps == default
 
 
-
 def test_resume_refuses_another_physics(outputs: Path) -> None:
     execute(compose(QUICK), QUICK)
     folder = _only(outputs)
