@@ -166,7 +166,9 @@ def overlay(
     with style.panels(path, 1, 1, 6.0 if many else 4.4, 3.1) as (_, axes):
         panel = axes[0, 0]
         for index, (label, (x, y)) in enumerate(curves.items()):
-            look = {"marker": style.MARKERS[index % len(style.MARKERS)]} if markers else {}
+            # a single value is no line
+            marked = markers or np.size(x) == 1
+            look = {"marker": style.MARKERS[index % len(style.MARKERS)]} if marked else {}
             cycle = LINES[(index // len(style.PALETTE)) % len(LINES)]
             style.band(panel, np.asarray(x, dtype=float), y, label, index, linestyle=cycle, **look)
         panel.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale, title=title)

@@ -164,7 +164,7 @@ def _figures(entries: Sequence[Entry], wanted: Sequence[str], run: Run) -> list[
         curves = {_legend(entry, settings): entry.series[key] for entry in entries if key in entry.series}
         path = run.folder / "figures" / f"{key.replace('/', '_')}.png"
         path.parent.mkdir(exist_ok=True)
-        overlay(path, curves, xlabel="step", ylabel=key.rpartition("/")[2], title=key)
+        overlay(path, curves, xlabel="step", ylabel=key)
         run.image(key.replace("/", "_"), path)
         pictures.append(Picture(path, key, wide=False))
     return pictures
