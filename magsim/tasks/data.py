@@ -13,7 +13,7 @@ from magsim.learning.dataset import SpinDataset
 from magsim.learning.store import open_dataset
 from magsim.runs import Run
 from magsim.tasks.build import plain
-from magsim.tasks.label import label
+from magsim.tasks.label import draw, label
 
 
 def dataset_for(cfg: DictConfig, run: Run) -> SpinDataset:
@@ -21,6 +21,7 @@ def dataset_for(cfg: DictConfig, run: Run) -> SpinDataset:
     run.headline("Data")
     dataset = open_dataset(cfg.data.path) if cfg.data.path else label(cfg, run)
     run.parent("dataset", dataset.path, dataset.content_hash)
+    draw(dataset, run)
     return dataset
 
 
