@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from magsim.labelers.ed import EDLabeler
 from magsim.labelers.labels import Labeler, Labels
 
-__all__ = ["EDLabeler", "Labeler", "Labels"]
+# Name of the option -> labeler; called with the Hamiltonian, ``device`` and the keys of the option.
+LABELERS: dict[str, Callable[..., Labeler]] = {"ed": EDLabeler}
+
+__all__ = ["LABELERS", "EDLabeler", "Labeler", "Labels"]

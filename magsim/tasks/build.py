@@ -14,7 +14,7 @@ from magsim.dynamics import ClassicalField, EffectiveField, ExactField
 from magsim.errors import ConfigError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.hamiltonian.electronic import Electrons, ProjectedDoubleExchange, SDHamiltonian
-from magsim.labelers import EDLabeler, Labeler
+from magsim.labelers import LABELERS, Labeler
 from magsim.lattice import Lattice, make_lattice
 from magsim.samplers import SAMPLERS, MixedSampler, QuenchSampler, RandomSampler, Sampler
 
@@ -87,11 +87,11 @@ def build_labeler(cfg: DictConfig, lattice: Lattice | None = None) -> Labeler:
     Raises:
         ConfigError: unknown name, or ``compute=cuda`` without cupy or GPU.
     """
-    if cfg.labeler.name != "ed":
-        raise ConfigError("labeler.name", cfg.labeler.name, "known labelers are ed.")
-    return EDLabeler(
-        build_hamiltonian(cfg, lattice), device=labeler_device(cfg), batch_size=cfg.labeler.get("batch_size")
-    )
+    node = plain(cfg.labeler)
+    name = node.pop("name")
+    if name not in LABELERS:
+        raise ConfigError("labeler.name", name, f"known labelers are {', '.join(LABELERS)}.")
+    return LABELERS[name](build_hamiltonian(cfg, lattice), device=labeler_device(cfg), **node)
 
 
 def build_classical(cfg: DictConfig, lattice: Lattice | None = None) -> ClassicalField | None:

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from magsim.config.checks.dynamics import check_dynamics
 from magsim.config.checks.job import check_job, check_options
+from magsim.config.checks.labelers import check_labeler
 from magsim.config.checks.learning import check_learning
 from magsim.config.checks.physics import check_physics
 from magsim.config.checks.size import check_size
@@ -24,6 +25,7 @@ def check(cfg: DictConfig) -> None:
     check_options(cfg)
     check_job(cfg)
     check_physics(cfg)
+    check_labeler(cfg)
     check_size(cfg)
     check_learning(cfg)
     check_dynamics(cfg)

@@ -1,4 +1,4 @@
-"""Lattice, Hamiltonians, labeler, samplers."""
+"""Lattice, Hamiltonians, samplers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ def check_physics(cfg: DictConfig) -> None:
     _lattice(cfg)
     _hamiltonian(cfg)
     _classical(cfg)
-    positive(cfg, "labeler.batch_size", null="as many as fit in memory")
     _sampler(cfg)
 
 

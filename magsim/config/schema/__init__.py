@@ -10,11 +10,11 @@ command line, in a group file, in an experiment file.
 from __future__ import annotations
 
 from magsim.config.schema.dynamics import IntegratorConfig, ObservablesConfig, ProtocolConfig
+from magsim.config.schema.labelers import LabelerConfig
 from magsim.config.schema.learning import DescriptorConfig, ModelConfig, TrainerConfig
 from magsim.config.schema.physics import (
     ClassicalConfig,
     HamiltonianConfig,
-    LabelerConfig,
     LatticeConfig,
     SamplerConfig,
 )

@@ -1,4 +1,4 @@
-"""Lattice, Hamiltonians, labeler and samplers."""
+"""Lattice, Hamiltonians and samplers."""
 
 from __future__ import annotations
 
@@ -50,14 +50,6 @@ class ClassicalConfig:
     easy_axis: float = MISSING  # K of -K sum_i (S_i . n)^2; negative: easy plane
     axis: list[float] = MISSING  # n, of any length
     zeeman: list[float] = MISSING  # B of -B . sum_i S_i
-
-
-@dataclass
-class LabelerConfig:
-    """The solver of the electrons; ``batch_size`` configurations at a time."""
-
-    name: str = MISSING
-    batch_size: int | None = MISSING  # configurations solved at a time, null: what fits; labels are the same
 
 
 @dataclass

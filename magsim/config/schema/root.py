@@ -7,7 +7,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from magsim.config.schema import dynamics, learning, physics, tasks
+from magsim.config.schema import dynamics, labelers, learning, physics, tasks
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Config:
     lattice: physics.LatticeConfig = field(default_factory=physics.LatticeConfig)
     hamiltonian: physics.HamiltonianConfig = field(default_factory=physics.HamiltonianConfig)
     classical: physics.ClassicalConfig = field(default_factory=physics.ClassicalConfig)
-    labeler: physics.LabelerConfig = field(default_factory=physics.LabelerConfig)
+    labeler: labelers.LabelerConfig = field(default_factory=labelers.LabelerConfig)
     sampler: physics.SamplerConfig = field(default_factory=physics.SamplerConfig)
     descriptor: learning.DescriptorConfig = field(default_factory=learning.DescriptorConfig)
     model: learning.ModelConfig = field(default_factory=learning.ModelConfig)
