@@ -18,9 +18,9 @@ from magsim.dynamics import ClassicalField, LearnedField
 from magsim.errors import ConfigError, DataError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import Lattice, make_lattice
-from magsim.learning.checkpoint import build_model, load_checkpoint, load_model, model_facts, save_model
+from magsim.learning.checkpoint import load_checkpoint, load_model, model_facts, save_model
 from magsim.learning.module import ClosedFormModule
-from magsim.models import EnergyModel, LinearModel
+from magsim.models import EnergyModel, LinearModel, build_model
 from magsim.models.linear import tangent_frame
 from magsim.spins import random_spins, transverse
 
@@ -303,6 +303,9 @@ class TestFiles:
             "another format": changed(magsim=content["magsim"] | {"format_version": 99}),
             "without a lattice": without("magsim", "lattice"),
             "without statistics": without("state_dict", "model.mean"),
+            "keys of another version": changed(
+                magsim=content["magsim"] | {"model": content["magsim"]["model"] | {"depth": 3}}
+            ),
             "without a weight": without("state_dict", "model.descriptor.adapt"),
             "other weights": changed(state_dict=content["state_dict"] | {"model.scale": torch.ones(7)}),
         }

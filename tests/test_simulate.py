@@ -32,7 +32,8 @@ from magsim.dynamics.effective_field import EffectiveField
 from magsim.errors import ConfigError, DataError, RunError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
-from magsim.learning.checkpoint import build_model, model_facts, save_model
+from magsim.learning.checkpoint import model_facts, save_model
+from magsim.models import build_model
 from magsim.runs import Run, open_run, read_series, read_status
 from magsim.spins import random_spins, rng
 from magsim.tasks import simulate as task

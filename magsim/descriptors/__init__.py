@@ -1,1 +1,12 @@
-"""Symmetry-aware inputs of the force fields."""
+"""Symmetry-aware inputs of the force fields: spins -> invariants of every site's environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from magsim.descriptors.bispectrum import BispectrumDescriptor, BispectrumOptions
+
+# Name of the option -> descriptor; called with the lattice and the keys of the option.
+DESCRIPTORS: dict[str, Callable[..., BispectrumDescriptor]] = {"bispectrum": BispectrumDescriptor.of}
+
+__all__ = ["DESCRIPTORS", "BispectrumDescriptor", "BispectrumOptions"]

@@ -18,6 +18,7 @@ arXiv:2501.06171; Bartok, Kondor, Csanyi, Phys. Rev. B 87, 184115, doi:10.1103/P
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,6 +99,11 @@ class BispectrumDescriptor(nn.Module):
         )
         self._make_references()
         self.bind(lattice)
+
+    @classmethod
+    def of(cls, lattice: Lattice, **options: Any) -> BispectrumDescriptor:
+        """The descriptor with the fields of :class:`BispectrumOptions` as arguments."""
+        return cls(lattice, BispectrumOptions(**options))
 
     def _symmetry_adapt(self) -> tuple[list[Block], np.ndarray]:
         """All copies of all irreps, as blocks of rows of one matrix on (bonds, chiralities)."""

@@ -10,34 +10,11 @@ from typing import Any
 
 import torch
 
-from magsim.descriptors.bispectrum import BispectrumDescriptor, BispectrumOptions
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
-from magsim.models import BehlerParrinello, EnergyModel, LinearModel
+from magsim.models import EnergyModel, build_model
 
 FORMAT_VERSION = 1
-
-
-def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[str, Any]) -> EnergyModel:
-    """An untrained model.
-
-    Args:
-        lattice: its crystal and size.
-        descriptor: ``name`` and the fields of :class:`BispectrumOptions`.
-        model: ``name`` (``bp`` or ``linear``) and its own options.
-
-    Raises:
-        ConfigError: an unknown name, or a cutoff that the lattice is too small for.
-    """
-    options = dict(descriptor)
-    if options.pop("name") != "bispectrum":
-        raise ConfigError("descriptor.name", descriptor["name"], "known descriptors are bispectrum.")
-    invariants = BispectrumDescriptor(lattice, BispectrumOptions(**options))
-    if model["name"] == "bp":
-        return BehlerParrinello(invariants, model["hidden"], model["activation"])
-    if model["name"] == "linear":
-        return LinearModel(invariants)
-    raise ConfigError("model.name", model["name"], "known models are bp, linear.")
 
 
 def model_facts(
@@ -123,7 +100,10 @@ def load_model(
             str(source),
             f"trained on lattice {trained.name}; lattice.name={lattice.name} does not fit.",
         )
-    model = build_model(lattice or trained, facts["descriptor"], facts["model"])
+    try:
+        model = build_model(lattice or trained, facts["descriptor"], facts["model"])
+    except TypeError as error:  # keys of another version of the program
+        raise DataError(find_checkpoint(source), "it describes a model that cannot be built.") from error
     precision = weights["mean"].dtype
     model = model.to(precision)
     try:

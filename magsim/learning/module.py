@@ -127,6 +127,8 @@ class ClosedFormModule(ForceFieldModule):
         ridge: regularisation relative to the mean eigenvalue of the normal matrix.
     """
 
+    model: LinearModel
+
     def __init__(
         self, model: LinearModel, ridge: float, sources: tuple[str, ...], facts: Mapping[str, Any]
     ) -> None:
@@ -140,7 +142,7 @@ class ClosedFormModule(ForceFieldModule):
 
     def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
         spins = batch["spins"]
-        design = self.model.design(spins)  # type: ignore[operator]
+        design = self.model.design(spins)
         target = torch.einsum("bnac,bnc->bna", tangent_frame(spins), batch["field"])
         root = batch["weight"].sqrt()[:, None, None]
         rows = (design * root[..., None]).flatten(0, 2)
@@ -156,7 +158,7 @@ class ClosedFormModule(ForceFieldModule):
             k, dtype=torch.float64
         )
         weight = torch.linalg.solve(matrix, self._target)
-        self.model.weight.data.copy_(weight)  # type: ignore[operator]
+        self.model.weight.data.copy_(weight)
 
     def configure_optimizers(self) -> None:
         return None

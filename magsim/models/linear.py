@@ -14,10 +14,15 @@ class LinearModel(EnergyModel):
 
     Args:
         descriptor: invariants q of a site.
+        ridge: regularisation of the closed form, relative to the mean eigenvalue of its normal matrix.
+        max_snapshots: of the training part, that the closed form takes; None: all.
     """
 
-    def __init__(self, descriptor: BispectrumDescriptor) -> None:
+    def __init__(
+        self, descriptor: BispectrumDescriptor, ridge: float = 1e-6, max_snapshots: int | None = None
+    ) -> None:
         super().__init__(descriptor)
+        self.ridge, self.max_snapshots = ridge, max_snapshots
         self.weight = nn.Parameter(torch.zeros(self.n_features), requires_grad=False)
 
     def site_energies(self, invariants: Tensor) -> Tensor:

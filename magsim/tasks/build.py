@@ -12,8 +12,7 @@ from magsim.arrays import cuda_available
 from magsim.config import check, compose
 from magsim.dynamics import ClassicalField, EffectiveField, ExactField
 from magsim.errors import ConfigError
-from magsim.hamiltonian.classical import ClassicalHamiltonian
-from magsim.hamiltonian.electronic import Electrons, ProjectedDoubleExchange, SDHamiltonian
+from magsim.hamiltonian import HAMILTONIANS, ClassicalHamiltonian, Electrons
 from magsim.labelers import LABELERS, Labeler
 from magsim.lattice import Lattice, make_lattice
 from magsim.samplers import SAMPLERS, MixedSampler, QuenchSampler, RandomSampler, Sampler
@@ -43,16 +42,11 @@ def build_hamiltonian(cfg: DictConfig, lattice: Lattice | None = None) -> Electr
         ConfigError: unknown name or parameters out of range.
     """
     node = plain(cfg.hamiltonian)
-    kinds: dict[str, type[Electrons]] = {
-        "sd": SDHamiltonian,
-        "double_exchange": SDHamiltonian,
-        "double_exchange_projected": ProjectedDoubleExchange,
-    }
     name = node.pop("name")
-    if name not in kinds:
-        raise ConfigError("hamiltonian.name", name, f"known Hamiltonians are {', '.join(kinds)}.")
+    if name not in HAMILTONIANS:
+        raise ConfigError("hamiltonian.name", name, f"known Hamiltonians are {', '.join(HAMILTONIANS)}.")
     hopping = tuple(float(t) for t in node.pop("t"))
-    return kinds[name](lattice=lattice or build_lattice(cfg), hopping=hopping, **node)
+    return HAMILTONIANS[name](lattice=lattice or build_lattice(cfg), hopping=hopping, **node)
 
 
 def labeler_device(cfg: DictConfig) -> str:

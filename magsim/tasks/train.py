@@ -16,19 +16,12 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from magsim.lattice import Lattice
-from magsim.learning.checkpoint import (
-    build_model,
-    load_checkpoint,
-    load_model,
-    model_facts,
-    save_model,
-    stored_hash,
-)
+from magsim.learning.checkpoint import load_checkpoint, load_model, model_facts, save_model, stored_hash
 from magsim.learning.data import SpinDataModule
 from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.module import ClosedFormModule, ForceFieldModule, Optimisation
 from magsim.learning.split import Split, split_dataset
-from magsim.models import EnergyModel, LinearModel
+from magsim.models import EnergyModel, LinearModel, build_model
 from magsim.runs import Run
 from magsim.runs.lightning_logger import RunLogger
 from magsim.spins import seed_sequence
@@ -156,7 +149,7 @@ def _module(
 ) -> ForceFieldModule:
     t = cfg.trainer
     if isinstance(model, LinearModel):
-        return ClosedFormModule(model, float(cfg.model.ridge), data.sources, facts)
+        return ClosedFormModule(model, model.ridge, data.sources, facts)
     steps = len(data.train_dataloader())
     optimisation = Optimisation(
         t.lr, t.weight_decay, t.lr_schedule, int(t.warmup), steps * int(t.max_epochs), t.gamma
@@ -164,10 +157,10 @@ def _module(
     return ForceFieldModule(model, optimisation, data.sources, facts)
 
 
-def _batches(cfg: DictConfig) -> int | None:
+def _batches(module: ForceFieldModule, batch_size: int) -> int | None:
     """Batches that the closed form takes of its only, shuffled, epoch; None: all."""
-    limit = cfg.model.max_snapshots
-    return None if limit is None else math.ceil(limit / cfg.trainer.batch_size)
+    limit = module.model.max_snapshots if isinstance(module, ClosedFormModule) else None
+    return None if limit is None else math.ceil(limit / batch_size)
 
 
 def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.device) -> pl.Trainer:
@@ -209,7 +202,7 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
         logger=RunLogger(run),
         gradient_clip_val=None if closed_form else t.grad_clip,
         enable_progress_bar=False,
-        limit_train_batches=_batches(cfg) if closed_form else None,
+        limit_train_batches=_batches(module, int(t.batch_size)),
         enable_checkpointing=not closed_form,
         enable_model_summary=False,
         inference_mode=False,  # the field in validation is a gradient too
