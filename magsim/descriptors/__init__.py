@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from magsim.descriptors.base import Descriptor
 from magsim.descriptors.bispectrum import BispectrumDescriptor, BispectrumOptions
 
 # Name of the option -> descriptor; called with the lattice and the keys of the option.
-DESCRIPTORS: dict[str, Callable[..., BispectrumDescriptor]] = {"bispectrum": BispectrumDescriptor.of}
+DESCRIPTORS: dict[str, Callable[..., Descriptor]] = {"bispectrum": BispectrumDescriptor.of}
 
-__all__ = ["DESCRIPTORS", "BispectrumDescriptor", "BispectrumOptions"]
+__all__ = ["DESCRIPTORS", "BispectrumDescriptor", "BispectrumOptions", "Descriptor"]

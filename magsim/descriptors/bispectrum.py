@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from magsim.descriptors.base import Descriptor
 from magsim.descriptors.environment import Environment, check_cutoff, make_environment, neighbour_table
 from magsim.descriptors.irreps import Irrep, invariant_tensors, irreps, symmetry_adapted
 from magsim.lattice import Lattice
@@ -64,7 +65,7 @@ class Block:
         return slice(self.start, self.start + self.copies * self.irrep.dim)
 
 
-class BispectrumDescriptor(nn.Module):
+class BispectrumDescriptor(Descriptor):
     """Invariants ``(B, N, K)`` of spins ``(B, N, 3)`` on a lattice.
 
     Args:
@@ -75,7 +76,6 @@ class BispectrumDescriptor(nn.Module):
         ConfigError: a cutoff beyond half of a periodic side, or a crystal with inequivalent sites.
     """
 
-    table: Tensor
     adapt: Tensor
     bond_index: Tensor
     triangle_index: Tensor
@@ -157,7 +157,6 @@ class BispectrumDescriptor(nn.Module):
             self._triples.append((a, b, c, name))
 
     def bind(self, lattice: Lattice) -> None:
-        """Use the same descriptor on another size (or boundary) of the same crystal."""
         table = torch.tensor(neighbour_table(lattice, self.environment)).to(self.adapt.device)
         self.register_buffer("table", table, persistent=False)
         self._open = bool((table == lattice.n_sites).any())
@@ -165,13 +164,12 @@ class BispectrumDescriptor(nn.Module):
 
     @property
     def n_features(self) -> int:
-        """Number K of invariants."""
         with torch.no_grad():
             spins = torch.zeros(1, self.table.shape[1], 3, dtype=self.adapt.dtype, device=self.adapt.device)
-            return self.invariants(self.coefficients(spins[:, None]))[0, 0].numel()
+            return self.local(spins[:, None])[0, 0].numel()
 
-    def forward(self, spins: Tensor) -> Tensor:
-        return self.invariants(self.coefficients(self.gather(spins)))
+    def local(self, environments: Tensor) -> Tensor:
+        return self.invariants(self.coefficients(environments))
 
     def gather(self, spins: Tensor) -> Tensor:
         """Environments ``(B, N, M, 3)``, centre first; zero spins beyond open boundaries."""

@@ -12,7 +12,7 @@ import torch
 
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
-from magsim.models import EnergyModel, build_model
+from magsim.models import Model, build_model
 
 FORMAT_VERSION = 1
 
@@ -31,7 +31,7 @@ def model_facts(
     }
 
 
-def weights_hash(model: EnergyModel) -> str:
+def weights_hash(model: Model) -> str:
     """sha256 of the weights and statistics."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
@@ -80,9 +80,7 @@ def load_checkpoint(source: str | Path) -> tuple[dict[str, Any], dict[str, Any]]
     return weights, facts
 
 
-def load_model(
-    source: str | Path, lattice: Lattice | None = None, dtype: torch.dtype | None = None
-) -> EnergyModel:
+def load_model(source: str | Path, lattice: Lattice | None = None, dtype: torch.dtype | None = None) -> Model:
     """A trained model, bound to a lattice (default: the one it was trained on), in evaluation mode.
 
     Raises:
@@ -91,7 +89,7 @@ def load_model(
     """
     weights, facts = load_checkpoint(source)
     missing = [name for name in ("lattice", "descriptor", "model") if name not in facts]
-    if missing or "mean" not in weights:
+    if missing or "energy_scale" not in weights:
         raise DataError(find_checkpoint(source), f"it lacks {', '.join(missing) or 'the statistics'}.")
     trained = make_lattice(**facts["lattice"])
     if lattice is not None and lattice.name != trained.name:
@@ -104,7 +102,7 @@ def load_model(
         model = build_model(lattice or trained, facts["descriptor"], facts["model"])
     except TypeError as error:  # keys of another version of the program
         raise DataError(find_checkpoint(source), "it describes a model that cannot be built.") from error
-    precision = weights["mean"].dtype
+    precision = weights["energy_scale"].dtype
     model = model.to(precision)
     try:
         model.load_state_dict(weights)
@@ -113,7 +111,7 @@ def load_model(
     return model.to(dtype or precision).eval()
 
 
-def save_model(path: str | Path, model: EnergyModel, facts: Mapping[str, Any]) -> str:
+def save_model(path: str | Path, model: Model, facts: Mapping[str, Any]) -> str:
     """Write weights, statistics and facts as one file, in one step; returns the hash of the weights."""
     digest = weights_hash(model)
     path = Path(path)

@@ -14,7 +14,7 @@ from torch import Tensor
 from magsim.errors import RunError
 from magsim.learning.data import Batch
 from magsim.learning.losses import field_loss
-from magsim.models import EnergyModel, LinearModel
+from magsim.models import LinearModel, Model
 from magsim.models.linear import tangent_frame
 from magsim.spins import transverse
 
@@ -48,7 +48,7 @@ class Optimisation:
 
 
 class ForceFieldModule(pl.LightningModule):
-    """Trains an :class:`~magsim.models.EnergyModel` on exact fields.
+    """Trains an :class:`~magsim.models.Model` on exact fields.
 
     Logged: ``train/loss``, ``val/loss``, ``val/torque_error`` (transverse rmse over rms, the mean over
     sources: the monitor) and the same per source, ``val/torque_error/<source>``.
@@ -62,7 +62,7 @@ class ForceFieldModule(pl.LightningModule):
 
     def __init__(
         self,
-        model: EnergyModel,
+        model: Model,
         optimisation: Optimisation,
         sources: tuple[str, ...],
         facts: Mapping[str, Any],

@@ -1,4 +1,4 @@
-"""Learned energies of spin configurations: invariants -> sum of site energies -> field by autograd."""
+"""Trainable fields: spins -> (energy, field), most of them a sum of site energies of invariants."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 from magsim.descriptors import DESCRIPTORS
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
-from magsim.models.base import EnergyModel
+from magsim.models.base import Model
 from magsim.models.bp import BehlerParrinello
+from magsim.models.energy import EnergyModel
 from magsim.models.linear import LinearModel
 
 # Name of the option -> model; called with the descriptor and the keys of the option.
-MODELS: dict[str, Callable[..., EnergyModel]] = {"bp": BehlerParrinello, "linear": LinearModel}
+MODELS: dict[str, Callable[..., Model]] = {"bp": BehlerParrinello, "linear": LinearModel}
 
 
-def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[str, Any]) -> EnergyModel:
+def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[str, Any]) -> Model:
     """An untrained model.
 
     Args:
@@ -36,4 +37,4 @@ def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[
     return MODELS[name](DESCRIPTORS[kind](lattice, **options), **keys)
 
 
-__all__ = ["MODELS", "BehlerParrinello", "EnergyModel", "LinearModel", "build_model"]
+__all__ = ["MODELS", "BehlerParrinello", "EnergyModel", "LinearModel", "Model", "build_model"]

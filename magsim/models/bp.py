@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from magsim.descriptors.bispectrum import BispectrumDescriptor
-from magsim.models.base import EnergyModel
+from magsim.descriptors import Descriptor
+from magsim.models.energy import EnergyModel
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
@@ -31,7 +31,7 @@ class BehlerParrinello(EnergyModel):
     """
 
     def __init__(
-        self, descriptor: BispectrumDescriptor, hidden: Sequence[int] = (128, 64), activation: str = "silu"
+        self, descriptor: Descriptor, hidden: Sequence[int] = (128, 64), activation: str = "silu"
     ) -> None:
         super().__init__(descriptor)
         layers: list[nn.Module] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from magsim.descriptors.bispectrum import BispectrumDescriptor
-from magsim.models.base import EnergyModel
+from magsim.descriptors import Descriptor
+from magsim.models.energy import EnergyModel
 
 
 class LinearModel(EnergyModel):
@@ -18,9 +18,7 @@ class LinearModel(EnergyModel):
         max_snapshots: of the training part, that the closed form takes; None: all.
     """
 
-    def __init__(
-        self, descriptor: BispectrumDescriptor, ridge: float = 1e-6, max_snapshots: int | None = None
-    ) -> None:
+    def __init__(self, descriptor: Descriptor, ridge: float = 1e-6, max_snapshots: int | None = None) -> None:
         super().__init__(descriptor)
         self.ridge, self.max_snapshots = ridge, max_snapshots
         self.weight = nn.Parameter(torch.zeros(self.n_features), requires_grad=False)
@@ -46,7 +44,7 @@ class LinearModel(EnergyModel):
             return torch.func.jvp(invariants, (environments,), (tangent,))[1]
 
         def invariants(values: Tensor) -> Tensor:
-            return self.descriptor.invariants(self.descriptor.coefficients(values))
+            return self.descriptor.local(values)
 
         for p in range(m):
             directions = frame[:, table[:, p]]

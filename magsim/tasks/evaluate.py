@@ -15,7 +15,7 @@ from magsim.learning.checkpoint import load_checkpoint, load_model
 from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.metrics import energy_metrics, flatten, torque_metrics
 from magsim.learning.split import split_dataset
-from magsim.models import EnergyModel
+from magsim.models import Model
 from magsim.runs import Run
 from magsim.spins import transverse
 from magsim.tasks.build import torch_device, torch_dtype
@@ -80,10 +80,10 @@ def chosen(cfg: DictConfig, dataset: SpinDataset, facts: Mapping[str, Any], run:
     return new
 
 
-def predict(model: EnergyModel, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predict(model: Model, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Energy ``(n,)`` and field ``(n, N, 3)`` of spins ``(n, N, 3)``, as float64 arrays."""
     energies, fields = [], []
-    inputs = torch.tensor(spins).to(model.mean)
+    inputs = torch.tensor(spins).to(model.energy_scale)
     for part in inputs.split(BATCH):
         energy, field = model(part)
         energies.append(energy.detach().double().cpu().numpy())
@@ -91,9 +91,7 @@ def predict(model: EnergyModel, spins: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.concatenate(energies), np.concatenate(fields)
 
 
-def evaluate(
-    cfg: DictConfig, run: Run, model: EnergyModel, dataset: SpinDataset, index: np.ndarray
-) -> Evaluation:
+def evaluate(cfg: DictConfig, run: Run, model: Model, dataset: SpinDataset, index: np.ndarray) -> Evaluation:
     """Errors per source on the snapshots ``index``, with the parity figure of the torque.
 
     Raises:

@@ -21,7 +21,7 @@ from magsim.learning.data import SpinDataModule
 from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.module import ClosedFormModule, ForceFieldModule, Optimisation
 from magsim.learning.split import Split, split_dataset
-from magsim.models import EnergyModel, LinearModel, build_model
+from magsim.models import LinearModel, Model, build_model
 from magsim.runs import Run
 from magsim.runs.lightning_logger import RunLogger
 from magsim.spins import seed_sequence
@@ -43,7 +43,7 @@ class Trained:
         metrics: flat.
     """
 
-    model: EnergyModel
+    model: Model
     path: Path
     hash: str
     dataset: SpinDataset
@@ -140,13 +140,11 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
     closed_form = isinstance(module, ClosedFormModule)
     best = model.eval() if closed_form else load_model(run.folder / "checkpoints" / "best.ckpt", lattice)
     if dataset.energy is not None:
-        best.fit_shift(part["spins"], torch.tensor(dataset.energy[split.train], dtype=best.mean.dtype))
+        best.fit_shift(part["spins"], torch.tensor(dataset.energy[split.train]).to(best.energy_scale))
     save_model(path, best, facts)
 
 
-def _module(
-    cfg: DictConfig, model: EnergyModel, data: SpinDataModule, facts: dict[str, Any]
-) -> ForceFieldModule:
+def _module(cfg: DictConfig, model: Model, data: SpinDataModule, facts: dict[str, Any]) -> ForceFieldModule:
     t = cfg.trainer
     if isinstance(model, LinearModel):
         return ClosedFormModule(model, model.ridge, data.sources, facts)

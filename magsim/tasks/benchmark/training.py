@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from magsim.learning.checkpoint import build_model
 from magsim.learning.losses import field_loss
 from magsim.learning.module import ClosedFormModule
-from magsim.models import EnergyModel, LinearModel
+from magsim.models import LinearModel, Model, build_model
 from magsim.runs import ProgressBar
 from magsim.spins import random_spins, rng
 from magsim.tasks.benchmark.timing import time_calls
@@ -47,7 +46,7 @@ def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Samples:
     model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model)).to(torch_dtype(cfg)).to(device)
     batch = int(cfg.trainer.batch_size)
     drawn = random_spins(lattice.n_sites, rng(0, "benchmark", "training"), (2, batch))
-    spins, field = torch.from_numpy(drawn).to(model.mean)
+    spins, field = torch.from_numpy(drawn).to(model.energy_scale)
     timing = time_calls(_step(cfg, model, spins, field), float(cfg.task.seconds))
     bar.advance(1, now="training")
     rate = batch / timing.seconds
@@ -68,7 +67,7 @@ def metrics(samples: Samples) -> dict[str, float]:
     return {"benchmark/training_samples_per_second": samples.samples_per_second}
 
 
-def _step(cfg: DictConfig, model: EnergyModel, spins: torch.Tensor, field: torch.Tensor) -> Callable[[], Any]:
+def _step(cfg: DictConfig, model: Model, spins: torch.Tensor, field: torch.Tensor) -> Callable[[], Any]:
     """One optimisation step, or one batch of the normal equations."""
     weight = torch.ones(len(spins), dtype=spins.dtype, device=spins.device)
     if isinstance(model, LinearModel):

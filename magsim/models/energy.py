@@ -1,0 +1,81 @@
+"""Models that are a sum of site energies: normalised invariants in, energy and field out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from magsim.descriptors import Descriptor
+from magsim.lattice import Lattice
+from magsim.models.base import SNAPSHOTS, Model
+from magsim.spins import transverse
+
+# An invariant that varies less than this (relative to its mean) over the training set is a constant with
+# rounding noise: it is not blown up to unit variance.
+CONSTANT = 1e-5
+
+
+class EnergyModel(Model):
+    """``E = sum_i e(invariants of site i)`` with one function e for all sites, and ``F_i = -dE/dS_i``.
+
+    The statistics of the training set belong to the model (buffers): e takes ``(q - mean)/scale`` of the
+    invariants q, its output is in units of ``energy_scale`` (the rms transverse field) and is shifted by
+    ``energy_shift`` per site.
+
+    Only the transverse part of the field has a meaning: E is known on the sphere, and a component along S_i
+    says how the polynomial continues off it, unless it was trained too (``trainer.gamma`` below 1).
+
+    Args:
+        descriptor: bound to the lattice of the spins.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        super().__init__()
+        self.descriptor = descriptor
+        self.n_features = descriptor.n_features
+        self.register_buffer("mean", torch.zeros(self.n_features))
+        self.register_buffer("scale", torch.ones(self.n_features))
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.descriptor.lattice
+
+    def bind(self, lattice: Lattice) -> EnergyModel:
+        self.descriptor.bind(lattice)
+        return self
+
+    def fit_statistics(self, spins: Tensor, field: Tensor) -> None:
+        with torch.no_grad():
+            # the middle of the pass is float64, so that many samples lose no digits
+            total, square = self.mean.new_zeros(2, self.n_features, dtype=torch.float64)
+            count = 0
+            for part in spins.split(SNAPSHOTS):
+                q = self.descriptor(part).flatten(0, 1).double()
+                total, square, count = total + q.sum(0), square + (q * q).sum(0), count + len(q)
+            mean = total / count
+            variance = (square / count - mean * mean).clamp(min=0.0)
+            self.mean.copy_(mean)
+            deviation = variance.sqrt()
+            constant = deviation < CONSTANT * mean.abs().clamp(min=1.0)
+            self.scale.copy_(torch.where(constant, 1.0, deviation))
+            self.energy_scale.copy_(transverse(field, spins).pow(2).mean().sqrt())
+
+    @abstractmethod
+    def site_energies(self, invariants: Tensor) -> Tensor:
+        """``(B, N)`` energies, in units of ``energy_scale``, of normalised invariants ``(B, N, K)``."""
+
+    def energy(self, spins: Tensor) -> Tensor:
+        invariants = (self.descriptor(spins) - self.mean) / self.scale
+        return self.energy_scale * self.site_energies(invariants).sum(-1) + spins.shape[1] * self.energy_shift
+
+    def forward(self, spins: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            leaf = spins.detach().requires_grad_(True)
+            energy = self.energy(leaf)
+            (gradient,) = torch.autograd.grad(energy.sum(), leaf, create_graph=self.training)
+        return energy, -gradient
