@@ -1,0 +1,186 @@
+"""What is learned, when training ends, what is repeated bit by bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from short_training import COMMON, SHORT, assert_equal_weights, error, fit, make_synthetic, weights
+
+from magsim.errors import RunError
+from magsim.learning.checkpoint import load_checkpoint, load_model
+from magsim.learning.metrics import torque_metrics
+from magsim.runs import read_series
+from magsim.tasks import train as training
+from magsim.tasks.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_synthetic(tmp_path_factory.mktemp("data"))
+
+
+class TestLearning:
+    def test_the_closed_form_recovers_four_spin_terms(self, tmp_path: Path, synthetic: Path) -> None:
+        trained = fit(
+            tmp_path / "run", synthetic, "model=linear", "model.ridge=1e-12", "compute.precision=float64"
+        )
+        assert error(trained) < 1e-5
+        # what the series says is the error of the solution, not of the weights before it
+        assert read_series(tmp_path / "run" / "metrics.csv")["val/torque_error"][1][-1] < 1e-5
+        index = trained.split.test
+        energy = trained.model(torch.tensor(trained.dataset.spins[index]))[0].detach().numpy()
+        assert trained.dataset.energy is not None
+        np.testing.assert_allclose(energy, trained.dataset.energy[index], atol=1e-3)
+
+    def test_the_closed_form_in_single_precision_with_its_default_ridge(
+        self, tmp_path: Path, synthetic: Path
+    ) -> None:
+        assert error(fit(tmp_path / "run", synthetic, "model=linear")) < 0.01
+
+    def test_the_network_learns_most_of_the_torque(self, tmp_path: Path, synthetic: Path) -> None:
+        trained = fit(
+            tmp_path / "run", synthetic, "trainer.max_epochs=40", "trainer.lr=1e-2", "trainer.ema=0.9"
+        )
+        assert error(trained) < 0.1
+        series = read_series(tmp_path / "run" / "metrics.csv")
+        assert min(series["val/torque_error"][1]) < 0.1 < 0.8 < series["val/torque_error"][1][0]
+
+    def test_the_best_epoch_is_kept_with_its_averaged_weights(self, tmp_path: Path, synthetic: Path) -> None:
+        """The stored weights have the smallest of the logged validation errors, EMA or not."""
+        for ema in ("null", "0.8"):
+            folder = tmp_path / ema
+            trained = fit(folder, synthetic, f"trainer.ema={ema}", "trainer.max_epochs=6", "trainer.lr=2e-2")
+            index = trained.split.validation
+            spins, field = trained.dataset.spins[index], trained.dataset.field[index]
+            predicted = trained.model(torch.tensor(spins).float())[1].detach().double().numpy()
+            best = min(read_series(folder / "metrics.csv")["val/torque_error"][1])
+            assert torque_metrics(field, predicted, spins)["torque_error"] == pytest.approx(best, rel=1e-5)
+        assert not torch.equal(
+            weights(tmp_path / "null")["network.0.weight"], weights(tmp_path / "0.8")["network.0.weight"]
+        )
+
+    def test_the_statistics_come_from_the_training_part_alone(self, tmp_path: Path, synthetic: Path) -> None:
+        trained = fit(tmp_path / "run", synthetic, "trainer.max_epochs=1", "compute.precision=float64")
+        index = trained.split.train
+        spins, field = torch.tensor(trained.dataset.spins[index]), torch.tensor(trained.dataset.field[index])
+        fresh = load_model(trained.path)
+        fresh.fit_statistics(spins, field)
+        for name in ("mean", "scale", "energy_scale"):
+            torch.testing.assert_close(weights(tmp_path / "run")[name], getattr(fresh, name))
+
+    def test_early_stopping_ends_a_training_that_no_longer_improves(
+        self, tmp_path: Path, synthetic: Path
+    ) -> None:
+        fit(
+            tmp_path / "run",
+            synthetic,
+            "trainer.max_epochs=50",
+            "trainer.patience=2",
+            "trainer.lr=1e-12",
+            "trainer.ema=null",
+        )
+        assert 2 <= len(read_series(tmp_path / "run" / "metrics.csv")["val/loss"][0]) < 10
+
+    def test_a_time_budget_shortens_the_training_and_its_schedule(
+        self, tmp_path: Path, synthetic: Path, capsys
+    ) -> None:
+        fit(tmp_path / "run", synthetic, "trainer.max_epochs=2000", "trainer.max_minutes=0.02")
+        assert "fit into trainer.max_minutes=0.02" in capsys.readouterr().out
+        rates = read_series(tmp_path / "run" / "metrics.csv")["train/lr"][1]
+        assert len(rates) < 500
+        assert rates[-1] < 0.2 * max(rates)  # the cosine came down
+
+    def test_a_diverging_training_stops_with_a_sentence_and_keeps_earlier_weights(
+        self, tmp_path: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original = training.ForceFieldModule.training_step
+
+        def explodes(self: Any, batch: Any, index: int) -> torch.Tensor:
+            loss = original(self, batch, index)
+            return loss * float("nan") if self.current_epoch == 2 else loss
+
+        monkeypatch.setattr(training.ForceFieldModule, "training_step", explodes)
+        with pytest.raises(RunError, match="diverged in epoch 3"):
+            fit(tmp_path / "run", synthetic)
+        assert json.loads((tmp_path / "run" / "status.json").read_text())["status"] == "failed"
+        kept = load_model(tmp_path / "run")  # checkpoints/best.ckpt
+        assert all(torch.isfinite(p).all() for p in kept.parameters())
+
+
+class TestRepeatability:
+    LONG = ("trainer.max_epochs=40", "trainer.lr=5e-3")
+
+    def test_equal_seeds_give_equal_weights_and_another_seed_does_not(
+        self, tmp_path: Path, synthetic: Path
+    ) -> None:
+        for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+            fit(tmp_path / name, synthetic, f"seed={seed}")
+        assert_equal_weights(tmp_path / "a", tmp_path / "b")
+        assert not torch.equal(
+            weights(tmp_path / "a")["network.0.weight"], weights(tmp_path / "c")["network.0.weight"]
+        )
+
+    def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(
+        self, tmp_path: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    ) -> None:
+        monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+        killed = tmp_path / "killed"
+        job = [*COMMON, *SHORT, *self.LONG, f"data.path={synthetic}"]
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "run.py"), *job, f"output={killed}"],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + 120
+        while _epochs(killed) < 8 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert process.poll() is None, "the training ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert 8 <= _epochs(killed) < 40
+        assert not (killed / "model.ckpt").exists()
+
+        assert main([f"resume={killed}", "logger=csv"]) == 0
+        assert "continuing from" in capsys.readouterr().out
+        fit(tmp_path / "whole", synthetic, *self.LONG)
+        assert_equal_weights(killed, tmp_path / "whole")
+        again = read_series(tmp_path / "whole" / "metrics.csv")
+        for name, (steps, values) in read_series(killed / "metrics.csv").items():
+            # a kill between checkpoint and row may cost one row of the training loss
+            assert len(again[name][0]) - len(steps) <= name.startswith("train/"), name
+            expected = dict(zip(*again[name], strict=True))
+            np.testing.assert_array_equal(values, [expected[step] for step in steps], err_msg=name)
+
+    def test_a_training_that_is_extended_equals_a_longer_one(
+        self, tmp_path: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """n + n = 2n, with a learning rate that does not know where the end is."""
+        monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+        fit(tmp_path / "twice", synthetic, "trainer.lr_schedule=constant")
+        assert main([f"resume={tmp_path / 'twice'}", "logger=csv", "trainer.max_epochs=8"]) == 0
+        fit(tmp_path / "once", synthetic, "trainer.lr_schedule=constant", "trainer.max_epochs=8")
+        assert_equal_weights(tmp_path / "twice", tmp_path / "once")
+        assert load_checkpoint(tmp_path / "twice")[1]["epochs"] == 8
+
+
+def _epochs(folder: Path) -> int:
+    """Epochs that a run has finished and saved."""
+    try:
+        if not (folder / "checkpoints" / "last.ckpt").exists():
+            return 0
+        return len(read_series(folder / "metrics.csv")["val/torque_error"][0])
+    except (OSError, KeyError, StopIteration):
+        return 0
