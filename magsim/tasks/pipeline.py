@@ -21,13 +21,7 @@ from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import build_lattice, classical_field, plain, torch_device, torch_dtype
 from magsim.tasks.data import dataset_for
 from magsim.tasks.pages import data_section, errors_section, headline, publish, training_section
-from magsim.tasks.simulate import (
-    TRAJECTORY,
-    build_integrator,
-    build_protocol,
-    choose_timestep,
-    stored_timestep,
-)
+from magsim.tasks.simulate import follow
 from magsim.tasks.simulation import Simulation, simulate
 from magsim.tasks.simulation_figures import draw
 from magsim.tasks.train import Trained, train
@@ -204,37 +198,12 @@ def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, 
     training's)."""
     shape = cfg.task.large_shape or [4 * n for n in build_lattice(cfg).shape]
     lattice = trained.model.lattice.with_shape(list(shape))
-    protocol = build_protocol(cfg)
-    device = str(torch_device(cfg))
-    field = learned_field(cfg, trained, lattice, plain(cfg.classical))
-    run.headline(
-        f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, shape))} with the learned field"
-    )
-    path = run.folder / TRAJECTORY
-    integrator = stored_timestep(path, build_integrator(cfg))
-    integrator = choose_timestep(field, integrator, protocol, lattice, int(cfg.seed), run, device)
-    result = simulate(
-        field,
-        lattice,
-        integrator,
-        protocol,
-        select(None if cfg.observables.names is None else list(cfg.observables.names), lattice),
-        int(cfg.seed),
-        run,
-        path,
-        every=int(cfg.observables.every),
-        identity={
-            "model": trained.hash,
-            "precision": str(cfg.compute.precision),
-            "classical": plain(cfg.classical),
-        },
-        config=plain(cfg),
-        parents={"model": trained.hash},
-        device=device,
-        label=protocol.name,
-        prefix="large",
-    )
-    run.artifact("trajectory", path, result.content_hash)
+    classical = plain(cfg.classical)
+    field = learned_field(cfg, trained, lattice, classical)
+    what = f"{cfg.protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, shape))}"
+    run.headline(f"{what} with the learned field")
+    identity = {"model": trained.hash, "precision": str(cfg.compute.precision), "classical": classical}
+    result, _ = follow(cfg, run, field, lattice, identity, {"model": trained.hash}, prefix="large")
     return result, lattice, field.name
 
 

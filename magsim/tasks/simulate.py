@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ __all__ = [
     "build_integrator",
     "build_protocol",
     "choose_timestep",
+    "follow",
     "run",
     "simulate",
 ]
@@ -72,9 +74,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
             would change its schedule.
         RunError: a field that is not finite, or spins that lost their length.
     """
-    path = run.folder / TRAJECTORY
     lattice, protocol = build_lattice(cfg), build_protocol(cfg)
-    _check_continuation(path, run, protocol)
+    _check_continuation(run.folder / TRAJECTORY, run, protocol)
     device = str(torch_device(cfg))
     field, identity, parents = build_field(cfg, lattice, device)
     if parents:
@@ -83,15 +84,43 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         tell_difference(run, trained, plain(cfg.hamiltonian), "the model was trained")
     run.headline(f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, lattice.shape))}")
     run.say(f"  field {field.name}, {lattice.n_sites} spins, replicas {protocol.replicas}, state on {device}")
+    result, dt = follow(cfg, run, field, lattice, identity, parents)
+    metrics = {"simulate/dt": dt, "simulate/sites": lattice.n_sites, **result.metrics("simulate")}
+    run.summary(metrics)
+    _page(cfg, run, lattice, result, field.name, metrics)
+    return metrics
+
+
+def follow(
+    cfg: DictConfig,
+    run: Run,
+    field: EffectiveField,
+    lattice: Lattice,
+    identity: Mapping[str, Any],
+    parents: Mapping[str, str],
+    prefix: str = "simulate",
+) -> tuple[Simulation, float]:
+    """The protocol of the configuration with a field on a lattice; into ``trajectory.zarr`` of the run.
+
+    Args:
+        identity, parents: of the trajectory, see :func:`build_field`.
+        prefix: of the logged metrics.
+
+    Returns:
+        what was measured; the time step, if it was not given that of an interrupted run or the suggested one.
+    """
+    path, seed, device = run.folder / TRAJECTORY, int(cfg.seed), str(torch_device(cfg))
+    protocol = build_protocol(cfg)
     integrator = stored_timestep(path, build_integrator(cfg))
-    integrator = choose_timestep(field, integrator, protocol, lattice, int(cfg.seed), run, device)
+    integrator = choose_timestep(field, integrator, protocol, lattice, seed, run, device)
+    names = None if cfg.observables.names is None else list(cfg.observables.names)
     result = simulate(
         field,
         lattice,
         integrator,
         protocol,
-        select(None if cfg.observables.names is None else list(cfg.observables.names), lattice),
-        int(cfg.seed),
+        select(names, lattice),
+        seed,
         run,
         path,
         every=int(cfg.observables.every),
@@ -100,16 +129,10 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         parents=parents,
         device=device,
         label=protocol.name,
+        prefix=prefix,
     )
     run.artifact("trajectory", path, result.content_hash)
-    metrics = {
-        "simulate/dt": integrator.step_size,
-        "simulate/sites": lattice.n_sites,
-        **result.metrics("simulate"),
-    }
-    run.summary(metrics)
-    _page(cfg, run, lattice, result, field.name, metrics)
-    return metrics
+    return result, integrator.step_size
 
 
 def build_field(
