@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class EDLabeler:
     hamiltonian: Electrons
     device: str = "cpu"
     batch_size: int | None = None
+
+    independent: ClassVar[bool] = True
 
     def identity(self) -> dict[str, Any]:
         """What determines the labels beside the Hamiltonian: nothing but the method, which is exact."""

@@ -44,15 +44,20 @@ def canonical_T0(levels: Any, electrons: float, xp: ModuleType = np) -> tuple[An
 
 
 def solve_mu(levels: Any, electrons: float, T: float, xp: ModuleType = np) -> Any:
-    """Chemical potential ``(B,)`` with ``sum_n f(e_n) = electrons`` at T > 0, by bisection to rounding."""
+    """Chemical potential ``(B,)`` with ``sum_n f(e_n) = electrons`` at T > 0, by bisection to rounding.
+
+    Each configuration stops when its own bracket has closed: mu does not depend on its company, bit by bit.
+    """
     span = 40.0 * T + 1.0
     low, high = levels[:, 0] - span, levels[:, -1] + span
     for _ in range(200):
+        closed = (high - low) <= 4e-16 * xp.maximum(1.0, xp.abs(high))
+        if bool(xp.all(closed)):
+            break
         middle = 0.5 * (low + high)
         above = fermi(levels, middle, T, xp).sum(axis=1) > electrons
-        low, high = xp.where(above, low, middle), xp.where(above, middle, high)
-        if bool(xp.all((high - low) <= 4e-16 * xp.maximum(1.0, xp.abs(high)))):
-            break
+        low = xp.where(above | closed, low, middle)
+        high = xp.where(above & ~closed, middle, high)
     return 0.5 * (low + high)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Any, Protocol
+
+import numpy as np
 
 from magsim.hamiltonian.electronic import Electrons
 
@@ -37,8 +39,28 @@ class Labels:
     extra: Mapping[str, Any] = default(default_factory=dict)
 
 
+def joined(parts: Sequence[Labels]) -> Labels:
+    """Labels of several batches as those of one; what one of them lacks, all lack."""
+
+    def column(values: list[Any]) -> Any:
+        return None if any(v is None for v in values) else np.concatenate([np.asarray(v) for v in values])
+
+    names = ("energy", "field", "density", "mu", "error")
+    return Labels(
+        **{name: column([getattr(part, name) for part in parts]) for name in names},
+        method=parts[0].method,
+        wall_time=sum(part.wall_time for part in parts),
+        extra={name: column([part.extra[name] for part in parts]) for name in parts[0].extra},
+    )
+
+
 class Labeler(Protocol):
-    """Anything that solves a Hamiltonian for given spins."""
+    """Anything that solves a Hamiltonian for given spins.
+
+    A class whose batches give, on the CPU, bit for bit what their members give alone says so with
+    ``independent = True``; configurations are handed to others one by one where labels must not depend on
+    how they were grouped.
+    """
 
     @property
     def hamiltonian(self) -> Electrons:
