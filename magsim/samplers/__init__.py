@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from magsim.samplers.base import Sampler, SpinBatch
+from magsim.samplers.base import Before, Piece, Sampler, SpinBatch
 from magsim.samplers.file import FileSampler
 from magsim.samplers.llg import QuenchSampler, ThermalSampler
 from magsim.samplers.mixed import MixedSampler
@@ -14,8 +14,10 @@ SAMPLERS: dict[str, type[Sampler]] = {
 
 __all__ = [
     "SAMPLERS",
+    "Before",
     "FileSampler",
     "MixedSampler",
+    "Piece",
     "QuenchSampler",
     "RandomSampler",
     "Sampler",

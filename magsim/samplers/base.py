@@ -1,10 +1,11 @@
-"""What every sampler offers: a known number of snapshots, in a fixed order, from any one of them on."""
+"""What every sampler offers: a known number of snapshots, in a fixed order, from any one of them on, and in
+pieces that several workers make at once."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,14 @@ Recorded = Callable[[int, int], np.ndarray]
 def shifted(recorded: Recorded, offset: int) -> Recorded:
     """The same snapshots, counted from ``offset``."""
     return lambda first, last: recorded(offset + first, offset + last)
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """Where dynamics goes on: spins ``(B, N, 3)`` and, if they are at hand, their labels."""
+
+    spins: np.ndarray
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +53,28 @@ class SpinBatch:
 
     def __len__(self) -> int:
         return len(self.spins)
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Snapshots that are made in one go, knowing nothing of the others but one earlier piece.
+
+    Attributes:
+        rows: ``(B,)`` their places in the dataset, ascending.
+        before: places of the snapshots whose spins they go on from, all in one earlier piece; empty: none.
+        dynamics: whether they need the time step.
+    """
+
+    rows: np.ndarray
+    before: np.ndarray
+    dynamics: bool = False
+
+    def shifted(self, offset: int) -> Piece:
+        """The same snapshots, with places counted from ``-offset``."""
+        return Piece(self.rows + offset, self.before + offset, self.dynamics)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 class Sampler(ABC):
@@ -106,3 +137,48 @@ class Sampler(ABC):
             recorded: the skipped snapshots, from which dynamics continues; None: they are computed again.
             classical: field of classical terms, added to the exact one in the dynamics.
         """
+
+    def pieces(self, size: int, workers: int) -> list[Piece]:
+        """All snapshots, each in one piece, for ``workers`` to make at once; in the order of the dataset.
+
+        What a piece holds does not depend on how the snapshots were divided.
+
+        Args:
+            size: largest piece, where the dynamics does not need more.
+            workers: there should be some pieces for each.
+        """
+        size = max(1, min(size, len(self) // (2 * workers)))
+        nothing = np.empty(0, dtype=int)
+        ends = (min(first + size, len(self)) for first in range(0, len(self), size))
+        return [
+            Piece(np.arange(first, end), nothing)
+            for first, end in zip(range(0, len(self), size), ends, strict=True)
+        ]
+
+    def timestep(
+        self, lattice: Lattice, labeler: Labeler, seed: int, classical: EffectiveField | None = None
+    ) -> float | None:
+        """The time step of the dynamics, suggested where the options leave it open; None without dynamics."""
+        return None
+
+    def make(
+        self,
+        piece: Piece,
+        lattice: Lattice,
+        labeler: Labeler,
+        seed: int,
+        before: Before | None = None,
+        classical: EffectiveField | None = None,
+        dt: float | None = None,
+    ) -> SpinBatch:
+        """The snapshots of a piece with their labels, as :meth:`batches` would yield them.
+
+        Args:
+            piece: one of :meth:`pieces`.
+            lattice, labeler, seed, classical: as in :meth:`batches`.
+            before: the snapshots ``piece.before``; None if there are none.
+            dt: what :meth:`timestep` said.
+        """
+        start, count = int(piece.rows[0]), len(piece)
+        batch = next(iter(self.batches(lattice, labeler, seed, batch_size=count, start=start)))
+        return replace(batch, labels=labeler.label(batch.spins))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from itertools import product
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,9 +13,11 @@ import torch
 from magsim.dynamics import ExactField, Frame, Integrator, Quench, evolve, make_integrator, suggest_timestep
 from magsim.dynamics.effective_field import EffectiveField
 from magsim.errors import ConfigError
-from magsim.labelers import Labeler, Labels
+from magsim.labelers import Labeler
+from magsim.labelers.labels import joined
 from magsim.lattice import Lattice
-from magsim.samplers.base import Recorded, Sampler, SpinBatch, shifted
+from magsim.samplers.base import Before, Piece, Recorded, Sampler, SpinBatch
+from magsim.samplers.remembering import Remembering
 from magsim.spins import random_spins, rng, seed_sequence
 
 # Radians per step: labels are exact wherever a trajectory leads, so it may be followed less closely than in a
@@ -99,73 +102,121 @@ class _LLGSampler(Sampler):
         classical: EffectiveField | None = None,
     ) -> Iterator[SpinBatch]:
         per_group = self.frames * self.trajectories
+        dt = self.timestep(lattice, labeler, seed, classical)
+        everyone = np.arange(self.trajectories)
         for group in range(start // per_group, len(self.groups)):
-            offset = group * per_group
-            earlier = None if recorded is None else shifted(recorded, offset)
-            yield from self._group(lattice, labeler, seed, group, max(0, start - offset), earlier, classical)
+            skip = max(0, start - group * per_group)
+            done = skip // self.trajectories  # whole frames
+            before = None
+            if recorded is not None and done:
+                first = group * per_group + (done - 1) * self.trajectories
+                before = Before(recorded(first, first + self.trajectories))
+            for position, batch in self._follow(
+                group, everyone, done, self.frames, lattice, labeler, seed, before, classical, dt
+            ):
+                # snapshots of this very frame that were yielded before
+                left_over = max(0, skip - position * self.trajectories)
+                yield batch if not left_over else _tail(batch, left_over)
 
-    def _group(
+    def pieces(self, size: int, workers: int) -> list[Piece]:
+        """Some trajectories over some frames, each going on from where these ended some frames earlier."""
+        chains = self.n_trajectories // (2 * workers)
+        together = max(1, min(size, self.trajectories, chains))
+        stretch = max(1, size // together)
+        teams = np.split(np.arange(self.trajectories), range(together, self.trajectories, together))
+        pieces = []
+        for group, first in product(range(len(self.groups)), range(0, self.frames, stretch)):
+            frames = np.arange(first, min(first + stretch, self.frames))
+            for members in teams:
+                before = self._rows(group, frames[:1] - 1, members) if first else np.empty(0, dtype=int)
+                pieces.append(Piece(self._rows(group, frames, members), before, dynamics=True))
+        return pieces
+
+    def make(
         self,
+        piece: Piece,
         lattice: Lattice,
         labeler: Labeler,
         seed: int,
+        before: Before | None = None,
+        classical: EffectiveField | None = None,
+        dt: float | None = None,
+    ) -> SpinBatch:
+        group, frame, member = np.unravel_index(
+            piece.rows, (len(self.groups), self.frames, self.trajectories)
+        )
+        done, stop, members = int(frame[0]), int(frame[-1]) + 1, np.unique(member)
+        batches = self._follow(
+            int(group[0]), members, done, stop, lattice, labeler, seed, before, classical, dt
+        )
+        return _joined([batch for _, batch in batches], labeler)
+
+    def _rows(self, group: int, frames: np.ndarray, members: np.ndarray) -> np.ndarray:
+        """Places in the dataset: by group, then by frame, then by trajectory."""
+        return ((group * self.frames + frames[:, None]) * self.trajectories + members).ravel()
+
+    def _follow(
+        self,
         group: int,
-        skip: int,
-        recorded: Recorded | None,
+        members: np.ndarray,
+        done: int,
+        stop: int,
+        lattice: Lattice,
+        labeler: Labeler,
+        seed: int,
+        before: Before | None,
         classical: EffectiveField | None,
-    ) -> Iterator[SpinBatch]:
-        """One group from its snapshot ``skip`` on: a frame holds one snapshot of every replica."""
+        dt: float | None,
+    ) -> Iterator[tuple[int, SpinBatch]]:
+        """Frames ``done`` to ``stop`` of trajectories ``members`` of one group, each with its number.
+
+        Without the frame ``before`` they are followed from their random spins.
+        """
         T, first_step, first_trajectory = self.groups[group]
-        trajectory = first_trajectory + np.arange(self.trajectories)
-        memory = _Remembering(labeler)
+        trajectory = first_trajectory + members
+        memory = Remembering(labeler)
         exact = ExactField(memory)
         field = exact if classical is None else exact + classical
-        integrator = self._with_timestep(self._integrator(T), field, lattice, seed)
-        done = skip // self.trajectories  # whole frames
-        spins, start_step = self._initial(lattice, seed, first_trajectory), 0
-        if recorded is not None and done:
-            spins = recorded((done - 1) * self.trajectories, done * self.trajectories)
-            start_step = first_step + (done - 1) * self.record_every
-        protocol = Quench(
-            first_step + (self.frames - 1) * self.record_every, self.record_every, self.trajectories
-        )
+        if before is None:
+            spins, start_step = self._initial(lattice, seed, trajectory), 0
+        else:
+            spins, start_step = before.spins, first_step + (done - 1) * self.record_every
+            memory.remember(before)
         noise_seed = int(seed_sequence(seed, "sampler", self.name).generate_state(1)[0])
+        integrator = replace(self._integrator(T), dt=dt)
         for frame in evolve(
             field,
             torch.from_numpy(np.ascontiguousarray(spins)),
             integrator,
-            protocol,
+            Quench(first_step + (stop - 1) * self.record_every, self.record_every, len(members)),
             seed=noise_seed,
             start_step=start_step,
             replicas=[int(t) for t in trajectory],
         ):
             position = (frame.step - first_step) // self.record_every
             if position >= done:
-                batch = self._batch(frame, trajectory, memory, integrator.dt)
-                # snapshots of this very frame that were yielded before
-                left_over = max(0, skip - position * self.trajectories)
-                yield batch if not left_over else _tail(batch, left_over)
+                yield position, self._batch(frame, trajectory, memory, dt)
 
-    def _initial(self, lattice: Lattice, seed: int, first_trajectory: int) -> np.ndarray:
-        """Random spins ``(trajectories, N, 3)``, the same however many trajectories there are."""
-        streams = (rng(seed, "sampler", self.name, first_trajectory + k) for k in range(self.trajectories))
+    def _initial(self, lattice: Lattice, seed: int, trajectories: np.ndarray) -> np.ndarray:
+        """Random spins of some trajectories ``(n, N, 3)``, the same in any company."""
+        streams = (rng(seed, "sampler", self.name, int(k)) for k in trajectories)
         return np.stack([random_spins(lattice.n_sites, stream) for stream in streams])
 
-    def _with_timestep(
-        self, integrator: Integrator, field: EffectiveField, lattice: Lattice, seed: int
-    ) -> Integrator:
-        """A time step for all groups: ``dt`` has one value in a dataset."""
-        if integrator.dt is not None:
-            return integrator
-        spins = torch.from_numpy(self._initial(lattice, seed, 0))
-        warmest = replace(integrator, T=max(T for T, _, _ in self.groups))
-        # two digits: the last bits of a torque, which depend on the batch, must not matter
-        return replace(
-            integrator, dt=float(f"{suggest_timestep(field(spins)[1], spins, warmest, STEP_ERROR):.2g}")
-        )
+    def timestep(
+        self, lattice: Lattice, labeler: Labeler, seed: int, classical: EffectiveField | None = None
+    ) -> float | None:
+        """One time step for all groups: ``dt`` has one value in a dataset."""
+        if self.dt is not None:
+            return self.dt
+        exact = ExactField(labeler)
+        field = exact if classical is None else exact + classical
+        spins = torch.from_numpy(self._initial(lattice, seed, np.arange(self.trajectories)))
+        warmest = self._integrator(max(T for T, _, _ in self.groups))
+        # two digits: the last bits of a torque, which depend on the machine, must not matter
+        return float(f"{suggest_timestep(field(spins)[1], spins, warmest, STEP_ERROR):.2g}")
 
     def _batch(
-        self, frame: Frame, trajectory: np.ndarray, memory: _Remembering, dt: float | None
+        self, frame: Frame, trajectory: np.ndarray, memory: Remembering, dt: float | None
     ) -> SpinBatch:
         spins = frame.spins.numpy()
         step = np.full(len(trajectory), frame.step)
@@ -221,29 +272,15 @@ class ThermalSampler(_LLGSampler):
         return tuple((T, self.burn_in, k * self.trajectories) for k, T in enumerate(self.temperatures))
 
 
-class _Remembering:
-    """A labeler that keeps its last answer: the dynamics has just labelled the state that is recorded."""
-
-    def __init__(self, labeler: Labeler) -> None:
-        self.hamiltonian = labeler.hamiltonian
-        self._labeler = labeler
-        self._last: tuple[np.ndarray, Labels] | None = None
-
-    def identity(self) -> dict[str, Any]:
-        return self._labeler.identity()
-
-    def label(self, spins: Any) -> Labels:
-        labels = self._labeler.label(spins)
-        self._last = (np.array(spins), labels)
-        return labels
-
-    def recall(self, spins: np.ndarray) -> Labels | None:
-        if self._last is not None and np.array_equal(self._last[0], spins):
-            return self._last[1]
-        return None
-
-
 def _tail(batch: SpinBatch, first: int) -> SpinBatch:
     """A batch without its first snapshots; they are labelled again."""
     rest = (batch.spins[first:], batch.trajectory[first:], batch.step[first:])
     return SpinBatch(*rest, batch.source, dt=batch.dt)
+
+
+def _joined(batches: list[SpinBatch], labeler: Labeler) -> SpinBatch:
+    """Several frames as one batch, with labels."""
+    labels = [batch.labels or labeler.label(batch.spins) for batch in batches]
+    columns = zip(*((b.spins, b.trajectory, b.step) for b in batches), strict=True)
+    spins, trajectory, step = (np.concatenate(column) for column in columns)
+    return SpinBatch(spins, trajectory, step, batches[0].source, joined(labels), batches[0].dt)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from magsim.dynamics.effective_field import EffectiveField
 from magsim.labelers import Labeler
 from magsim.lattice import Lattice
-from magsim.samplers.base import Recorded, Sampler, SpinBatch, shifted
+from magsim.samplers.base import Before, Piece, Recorded, Sampler, SpinBatch, shifted
 from magsim.samplers.llg import QuenchSampler
 from magsim.samplers.random import RandomSampler
 
@@ -57,12 +57,43 @@ class MixedSampler(Sampler):
         recorded: Recorded | None = None,
         classical: EffectiveField | None = None,
     ) -> Iterator[SpinBatch]:
-        offset = first_trajectory = 0
-        for part in self.parts:
+        for offset, first_trajectory, part in self._placed():
             if start < offset + len(part):
                 earlier = None if recorded is None else shifted(recorded, offset)
                 skip = max(0, start - offset)
                 for batch in part.batches(lattice, labeler, seed, batch_size, skip, earlier, classical):
                     yield replace(batch, trajectory=batch.trajectory + first_trajectory)
+
+    def pieces(self, size: int, workers: int) -> list[Piece]:
+        return [
+            piece.shifted(offset)
+            for offset, _, part in self._placed()
+            for piece in part.pieces(size, workers)
+        ]
+
+    def timestep(
+        self, lattice: Lattice, labeler: Labeler, seed: int, classical: EffectiveField | None = None
+    ) -> float | None:
+        return self.quench.timestep(lattice, labeler, seed, classical)
+
+    def make(
+        self,
+        piece: Piece,
+        lattice: Lattice,
+        labeler: Labeler,
+        seed: int,
+        before: Before | None = None,
+        classical: EffectiveField | None = None,
+        dt: float | None = None,
+    ) -> SpinBatch:
+        offset, first_trajectory, part = [p for p in self._placed() if p[0] <= piece.rows[0]][-1]
+        batch = part.make(piece.shifted(-offset), lattice, labeler, seed, before, classical, dt)
+        return replace(batch, trajectory=batch.trajectory + first_trajectory)
+
+    def _placed(self) -> Iterator[tuple[int, int, Sampler]]:
+        """First row, first trajectory and the sampler of each part."""
+        offset = first_trajectory = 0
+        for part in self.parts:
+            yield offset, first_trajectory, part
             offset += len(part)
             first_trajectory += part.n_trajectories
