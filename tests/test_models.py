@@ -83,6 +83,41 @@ def test_a_far_spin_has_no_influence() -> None:
     assert difference[3, 5] > 1e-6
 
 
+@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("sites", [1, 7])
+def test_parts_of_the_sites_give_what_all_sites_give_at_once(
+    name: str, sites: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lattice, kind, descriptor = LEARNED[name]
+    model = trained(lattice, kind, **descriptor)
+    spins = torch.tensor(random_spins(lattice.n_sites, np.random.default_rng(4), (2,)))
+    assert model.part(2) >= lattice.n_sites
+    energy, field = model(spins)
+    monkeypatch.setattr(model, "part", lambda batch: sites)
+    parts_energy, parts_field = model(spins)
+    whole_energy, whole_field = (answer.detach() for answer in model.train()(spins))  # with a graph
+    for answer in (energy, parts_energy):
+        torch.testing.assert_close(answer, whole_energy, rtol=1e-13, atol=0)
+    for answer in (field, parts_field):
+        torch.testing.assert_close(answer, whole_field, rtol=0, atol=1e-13 * float(whole_field.abs().max()))
+
+
+def test_the_memory_of_an_evaluation_does_not_grow_with_the_lattice() -> None:
+    """The largest tensor that lives until the gradient is known is that of one part."""
+    largest = []
+    for size in (40, 80):
+        model = trained(make_lattice("triangular", (12, 12)), dtype=torch.float32, references=16, cutoff=2.0)
+        model.bind(make_lattice("triangular", (size, size)))
+        seen: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, seen=seen: (seen.append(x.untyped_storage().nbytes()), x)[1], lambda x: x
+        ):
+            model(torch.tensor(random_spins(size**2, np.random.default_rng(0), (8,)), dtype=torch.float32))
+        largest.append(max(seen))
+        assert 8 * size**2 > 2 * 8 * model.part(8)
+    assert largest[0] == largest[1] < 2**25
+
+
 class TestStatistics:
     lattice = make_lattice("triangular", (5, 5))
 

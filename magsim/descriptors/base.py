@@ -34,8 +34,9 @@ class Descriptor(nn.Module, ABC):
         """
 
     @abstractmethod
-    def gather(self, spins: Tensor) -> Tensor:
-        """Environments ``(B, N, M, 3)`` of spins ``(B, N, 3)``; zero spins where there is no site."""
+    def gather(self, spins: Tensor, sites: slice = slice(None)) -> Tensor:
+        """Environments ``(B, n, M, 3)`` of some sites (default: all) from spins ``(B, N, 3)``; zero spins
+        where there is no site."""
 
     @abstractmethod
     def local(self, environments: Tensor) -> Tensor:

@@ -171,12 +171,11 @@ class BispectrumDescriptor(Descriptor):
     def local(self, environments: Tensor) -> Tensor:
         return self.invariants(self.coefficients(environments))
 
-    def gather(self, spins: Tensor) -> Tensor:
-        """Environments ``(B, N, M, 3)``, centre first; zero spins beyond open boundaries."""
+    def gather(self, spins: Tensor, sites: slice = slice(None)) -> Tensor:
         if self._open:
             spins = nn.functional.pad(spins, (0, 0, 0, 1))
-        batch, (n, m) = len(spins), self.table.shape
-        return spins.index_select(1, self.table.reshape(-1)).reshape(batch, n, m, 3)
+        table = self.table[sites]
+        return spins.index_select(1, table.reshape(-1)).unflatten(1, tuple(table.shape))
 
     def coefficients(self, environments: Tensor) -> Tensor:
         """Symmetry-adapted ``f`` of environments ``(B, n, M, 3)``: ``(B, n, sum of copies*dim)``."""
