@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -233,3 +234,14 @@ def test_help_lists_the_groups_and_is_quick(tmp_path: Path) -> None:
     assert "honeycomb, kagome" in done.stdout
     assert "schema" not in done.stdout
     assert seconds < 3  # about 0.6 s on an idle core
+
+
+@pytest.mark.parametrize("flag", ["--help", "--hydra-help"])
+def test_a_reader_that_leaves_early_hears_no_complaint(flag: str, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as `head -0` does
+    done = subprocess.run(
+        [sys.executable, str(RUN), flag], stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -1,6 +1,7 @@
 """The command line: Hydra composes, this module runs jobs and turns failures into a sentence and exit code.
 
-Exit codes: 0 done, 1 a run failed, 2 the configuration or the data cannot be used, 130 interrupted.
+Exit codes: 0 done, 1 a run failed, 2 the configuration or the data cannot be used, 130 interrupted,
+141 the reader of its output left.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before, sys.argv = sys.argv, [sys.argv[0], *flags, *overrides]
     try:
         if {"-h", "--help"} & set(flags):
-            print(_help(overrides))
+            print(_help(overrides), flush=True)
             return 0
         _hydra_main()
         if _failures:
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Terminated:
         print("Terminated.", file=sys.stderr)
         return 143
+    except BrokenPipeError:
+        return _reader_left()
     except Exception as error:
         return _report(error, overrides)
     finally:
@@ -64,6 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _remove_empty_sweep()
         os.environ.pop(SWEEP_VARIABLE, None)
         GlobalHydra.instance().clear()
+
+
+def _reader_left() -> int:
+    """``| head`` has what it wanted: no complaint, neither now nor when Python flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _sorted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
