@@ -26,6 +26,8 @@ TASKS = {
     "simulate": "magsim.tasks.simulate",
     "benchmark": "magsim.tasks.benchmark",
     "compare": "magsim.tasks.compare",
+    "locality": "magsim.tasks.locality",
+    "spectrum": "magsim.tasks.spectrum",
 }
 
 

@@ -59,7 +59,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     tell_difference(run, facts.get("hamiltonian", {}), electrons(cfg, dataset, run), "the model was trained")
     index = chosen(cfg, dataset, facts, run)
     result = evaluate(cfg, run, model, dataset, index)
-    evaluation_page(cfg, run, dataset, result)
+    evaluation_page(cfg, run, dataset, result, model.lattice, facts.get("descriptor", {}))
     return result.metrics
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from magsim.lattice import Lattice
 from magsim.learning.dataset import SpinDataset
 from magsim.report.figures import training_curves
 from magsim.report.page import Metric, Picture, Section, Table, write_report
 from magsim.runs import Run, read_series
+from magsim.tasks.build import plain
+from magsim.tasks.floors import floor_section
 
 if TYPE_CHECKING:
     from magsim.tasks.evaluate import Evaluation
@@ -60,6 +64,9 @@ def training_page(cfg: DictConfig, run: Run, trained: Trained, result: Evaluatio
     """Page of ``task=train``."""
     sections = [data_section(run, trained.dataset, trained.split.description), training_section(run, trained)]
     sections.append(errors_section(result))
+    sections.append(
+        floor_section(cfg, trained.dataset, trained.model.lattice, plain(cfg.descriptor), result.metrics)
+    )
     publish(
         cfg,
         run,
@@ -69,9 +76,17 @@ def training_page(cfg: DictConfig, run: Run, trained: Trained, result: Evaluatio
     )
 
 
-def evaluation_page(cfg: DictConfig, run: Run, dataset: SpinDataset, result: Evaluation) -> None:
-    """Page of ``task=evaluate``."""
-    sections = [data_section(run, dataset), errors_section(result)]
+def evaluation_page(
+    cfg: DictConfig,
+    run: Run,
+    dataset: SpinDataset,
+    result: Evaluation,
+    lattice: Lattice,
+    descriptor: Mapping[str, Any],
+) -> None:
+    """Page of ``task=evaluate``; the descriptor is that of the checkpoint."""
+    floor = floor_section(cfg, dataset, lattice, descriptor, result.metrics)
+    sections = [data_section(run, dataset), errors_section(result), floor]
     publish(cfg, run, f"Errors of {cfg.checkpoint}", sections, headline(result))
 
 

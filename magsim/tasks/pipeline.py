@@ -20,6 +20,7 @@ from magsim.runs import Run, seconds
 from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import build_lattice, classical_field, plain, torch_device, torch_dtype
 from magsim.tasks.data import dataset_for
+from magsim.tasks.floors import floor_section
 from magsim.tasks.pages import data_section, errors_section, headline, publish, training_section
 from magsim.tasks.simulate import follow
 from magsim.tasks.simulation import Simulation, simulate
@@ -53,6 +54,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         data_section(run, dataset, trained.split.description),
         training_section(run, trained),
         errors_section(result),
+        floor_section(cfg, dataset, trained.model.lattice, plain(cfg.descriptor), result.metrics),
         Section("Learned against exact dynamics", compared.text, pictures=compared.pictures),
         Section(
             f"{cfg.protocol.name.capitalize()} on {size} with the learned field",

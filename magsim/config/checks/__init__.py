@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from magsim.config.checks.dynamics import check_dynamics
+from magsim.config.checks.electrons import check_electrons
 from magsim.config.checks.job import check_job, check_options
 from magsim.config.checks.labelers import check_labeler
 from magsim.config.checks.learning import check_learning
@@ -29,3 +30,4 @@ def check(cfg: DictConfig) -> None:
     check_size(cfg)
     check_learning(cfg)
     check_dynamics(cfg)
+    check_electrons(cfg)

@@ -53,6 +53,8 @@ OPTIONS: dict[str, dict[str, type]] = {
         "evaluate": tasks.EvaluateTask,
         "benchmark": tasks.BenchmarkTask,
         "compare": tasks.CompareTask,
+        "locality": tasks.LocalityTask,
+        "spectrum": tasks.SpectrumTask,
     },
     "hamiltonian": {
         "sd": physics.SDConfig,

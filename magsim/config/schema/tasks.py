@@ -45,6 +45,31 @@ class CompareTask(TaskConfig):
 
 
 @dataclass
+class LocalityTask(TaskConfig):
+    """How much of a torque spins beyond a radius decide: the error floor of every model of that radius."""
+
+    state: list[str] = MISSING  # any of random, thermal, ordered
+    radii: list[float] | None = MISSING  # in nearest-neighbour distances
+    insides: int = MISSING  # surroundings that stay, for each radius
+    outsides: int = MISSING  # draws of the rest for each of them
+    texture: str | None = MISSING  # of the ordered state
+    angle: float = MISSING  # radians by which ordered spins are turned at random
+    temperature: float | None = MISSING  # of the spins in thermal states
+    burn_in: int = MISSING  # steps of exact dynamics before a thermal state
+
+
+@dataclass
+class SpectrumTask(TaskConfig):
+    """Density of states, whole and local, and the bands of a periodic texture."""
+
+    texture: str | None = MISSING  # a reference texture, or random
+    path: str | None = MISSING  # a file whose last snapshot is taken instead
+    eta: float = MISSING  # width of a level in the densities of states
+    energies: list[float] = MISSING  # where local densities of states are mapped, besides mu
+    mesh: int = MISSING  # wavevectors along each axis of the magnetic zone
+
+
+@dataclass
 class ComputeConfig:
     """Where and how precisely to compute."""
 

@@ -1,0 +1,79 @@
+"""Density of states, whole and site by site, of one spin configuration."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from magsim.arrays import eigh
+from magsim.hamiltonian.electronic import Electrons
+from magsim.labelers.ensemble import canonical_T0, solve_mu
+
+
+def levels_and_weights(hamiltonian: Electrons, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Levels ``(K,)`` of spins ``(N, 3)``, and where they live: ``sum_s |psi_n(i, s)|^2`` ``(N, K)``."""
+    levels, vectors = eigh(hamiltonian.dense(np.asarray(spins, dtype=np.float64)[None]))
+    # spin-orbital index 2 i + s: the states of a site are neighbours
+    weights = (np.abs(vectors[0]) ** 2).reshape(hamiltonian.lattice.n_sites, -1, levels.shape[1]).sum(axis=1)
+    return levels[0], weights
+
+
+def local_density_of_states(
+    hamiltonian: Electrons, spins: np.ndarray, energies: np.ndarray, eta: float
+) -> np.ndarray:
+    """States per energy on every site,
+
+        rho_i(E) = - Im tr_s G_ii(E + i eta) / pi = sum_n |psi_n(i)|^2 (eta/pi) / ((E - e_n)^2 + eta^2) ,
+
+    both spins together, so that the integral over E is the number of states of a site. Here from all
+    eigenvectors.
+
+    Args:
+        hamiltonian: what to solve.
+        spins: ``(N, 3)``.
+        energies: ``(M,)``.
+        eta: half width of the Lorentzians, > 0.
+
+    Returns:
+        ``(M, N)``, in states per hopping.
+    """
+    return broadened(*levels_and_weights(hamiltonian, spins), energies, eta)
+
+
+def broadened(levels: np.ndarray, weights: np.ndarray, energies: np.ndarray, eta: float) -> np.ndarray:
+    """``(M, N)`` sums over levels ``(K,)`` with weights ``(N, K)``, each a Lorentzian
+    ``(eta/pi) / ((E - e_n)^2 + eta^2)``."""
+    x = np.asarray(energies)[:, None] - levels
+    return (eta / np.pi / (x**2 + eta**2)) @ weights.T
+
+
+def density_of_states(levels: np.ndarray, energies: np.ndarray, width: float, n_sites: int) -> np.ndarray:
+    """States per site and energy ``(M,)`` from levels ``(K,)``, each a Gaussian of that standard deviation.
+
+    Gaussians keep a gap empty, which the tails of Lorentzians fill.
+
+    Args:
+        levels: of the sample, or of all wavevectors of a mesh.
+        energies: ``(M,)``.
+        width: in units of the hopping, > 0.
+        n_sites: sites that the levels belong to.
+    """
+    levels, energies = np.asarray(levels).ravel(), np.asarray(energies)
+    # a histogram far finer than the width first: a mesh has millions of levels
+    edges = np.arange(levels.min() - width, levels.max() + width, width / 20)
+    count, _ = np.histogram(levels, edges)
+    middle = (edges[1:] + edges[:-1]) / 2
+    some = count > 0
+    shapes = np.exp(-0.5 * ((energies[:, None] - middle[some]) / width) ** 2)
+    return shapes @ count[some] / (width * np.sqrt(2 * np.pi) * n_sites)
+
+
+def fermi_energy(hamiltonian: Electrons, levels: np.ndarray) -> float:
+    """mu of the Hamiltonian: as given, or such that its filling of these levels comes out."""
+    if hamiltonian.filling is None:
+        assert hamiltonian.mu is not None
+        return float(hamiltonian.mu)
+    sorted_levels = np.sort(np.asarray(levels).ravel())[None]
+    electrons = hamiltonian.filling * sorted_levels.size
+    if hamiltonian.T == 0.0:
+        return float(canonical_T0(sorted_levels, electrons)[1][0])
+    return float(solve_mu(sorted_levels, electrons, hamiltonian.T)[0])

@@ -1,0 +1,96 @@
+"""Floors that ``task=locality`` measured, kept for the pages of trained models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from magsim.lattice import Lattice
+from magsim.learning.dataset import SpinDataset
+from magsim.report.page import Section, Table
+from magsim.runs import outputs_root, read_json, write_json
+from magsim.tasks.build import plain
+
+TOLERANCE = 1e-6
+
+
+def lattice_facts(lattice: Lattice) -> dict[str, Any]:
+    """What identifies a lattice, in JSON types."""
+    return {"name": lattice.name, "shape": list(lattice.shape), "boundary": list(lattice.boundary)}
+
+
+def floor_file(lattice: Mapping[str, Any], hamiltonian: Mapping[str, Any]) -> Path:
+    """``outputs/locality/<key>.json``; the key is that of lattice and Hamiltonian, whoever solved it."""
+    numbers = {key: _number(value) for key, value in hamiltonian.items()}
+    text = json.dumps({"lattice": dict(lattice), "hamiltonian": numbers}, sort_keys=True)
+    return outputs_root() / "locality" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+
+def _number(value: Any) -> Any:
+    """1 and 1.0 are the same hopping."""
+    if isinstance(value, list | tuple):
+        return [_number(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def remember(content: Mapping[str, Any]) -> Path:
+    """Store what ``locality.json`` holds; kinds of state measured earlier stay."""
+    path = floor_file(content["lattice"], content["hamiltonian"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    earlier = read_json(path)["states"] if path.is_file() else {}
+    write_json(path, {**content, "states": {**earlier, **content["states"]}})
+    return path
+
+
+def floor_section(
+    cfg: DictConfig,
+    dataset: SpinDataset,
+    lattice: Lattice,
+    descriptor: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> Section:
+    """What nearsightedness allows a model with this descriptor beside what it reaches, or how to measure it.
+
+    Site energies that see spins within the cutoff have fields that see twice as far, so both radii are shown.
+
+    Args:
+        cfg: its Hamiltonian counts where the dataset does not know its own.
+        dataset: what the model is tested on.
+        lattice: of the dataset.
+        descriptor: node of the model, whose ``cutoff`` counts.
+        metrics: errors of the model, ``test/<source>/torque_error``.
+    """
+    title = "Nearsightedness"
+    hamiltonian = dict(dataset.config.get("hamiltonian") or plain(cfg.hamiltonian))
+    path = floor_file(lattice_facts(lattice), hamiltonian)
+    cutoff = descriptor.get("cutoff")
+    if cutoff is None:
+        return Section(title)  # without content: pages leave it out
+    if not path.is_file():
+        return Section(
+            title,
+            "The floor that a finite reach sets to the errors of every model has not been measured for this "
+            "system; python run.py task=locality with the same lattice and hamiltonian measures it.",
+        )
+    rows = []
+    for kind, found in read_json(path)["states"].items():
+        for what, radius in (("cutoff of the site energies", cutoff), ("reach of the field", 2 * cutoff)):
+            row = [row for row in found["floors"] if row["radius"] <= radius + TOLERANCE][-1]  # 0 is there
+            beyond = row is found["floors"][-1] and radius > row["radius"] + TOLERANCE
+            note = "at most: no larger radius was measured" if beyond else ""
+            error = metrics.get(f"test/{kind}/torque_error")  # on the same kind of states, if there are any
+            rows.append([kind, what, row["radius"], row["floor"], row["relative"], error, note])
+    text = (
+        "Standard deviation of the exact torque of a site when spins beyond R are drawn again "
+        "(task=locality): no function of the spins within R has a smaller rmse on such states. The field of "
+        "an energy model is the derivative of the site energies of all neighbours and sees twice as far as "
+        "each of them: the larger radius is its floor, the smaller one that of a model that gives the field "
+        "of a site directly."
+    )
+    columns = ("states", "radius", "R", "floor (t)", "floor / rms torque", "this model, rmse / rms", "")
+    return Section(title, text, tables=[Table(columns, rows, f"From {path}.")])
