@@ -4,9 +4,44 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from magsim.config.checks.require import positive
+from magsim.config.checks.require import one_of, positive, require
 
 
 def check_labeler(cfg: DictConfig) -> None:
     """Everything that says how the electrons are solved."""
     positive(cfg, "labeler.batch_size", null="as many as fit in memory")
+    if cfg.labeler.name == "kpm":
+        _kpm(cfg)
+
+
+def _kpm(cfg: DictConfig) -> None:
+    """Probes, moments, and what they exclude."""
+    node = cfg.labeler
+    one_of(cfg, "labeler.probes", ("colour", "random", "identity"))
+    positive(cfg, "labeler.columns", "labeler.tolerance", "labeler.smearing")
+    require(cfg, "labeler.repeats", node.repeats >= 2, "must be 2 or more: their spread is the error.")
+    M = node.moments
+    require(
+        cfg,
+        "labeler.moments",
+        M is None or (M >= 4 and M % 2 == 0),
+        "must be an even number from 4 on, or null: from labeler.tolerance.",
+    )
+    require(
+        cfg,
+        "labeler.moments",
+        M is not None or not node.jackson,
+        "labeler.jackson=true needs a number: its error falls too slowly for a tolerance.",
+    )
+    if node.probes == "identity":
+        return
+    require(
+        cfg,
+        "labeler.probes",
+        cfg.hamiltonian.name != "double_exchange_projected",
+        "must be identity for hamiltonian=double_exchange_projected: with random phases its energy depends "
+        "on the gauge of the projected states.",
+    )
+    require(
+        cfg, "labeler.columns", node.probes == "random" or node.columns >= 2, "2 or more: one for each spin."
+    )

@@ -13,3 +13,18 @@ class LabelerConfig:
 
     name: str = MISSING
     batch_size: int | None = MISSING  # configurations solved at a time, null: what fits; labels are the same
+
+
+@dataclass
+class KPMConfig(LabelerConfig):
+    """Chebyshev moments of probe vectors, O(N)."""
+
+    probes: str = MISSING  # colour, random or identity
+    columns: int = MISSING  # probe vectors of one repeat
+    repeats: int = MISSING  # independent sets of phases; their spread is the error
+    moments: int | None = MISSING  # even; null: from tolerance, temperature and bandwidth
+    tolerance: float = MISSING  # of a field component, by truncation
+    jackson: bool = MISSING  # damp the moments
+    smearing: float = MISSING  # temperature of the occupations where hamiltonian.T=0
+    redraw: bool = MISSING  # phases of each configuration from its content
+    seed: int = MISSING  # of the phases
