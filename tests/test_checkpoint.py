@@ -108,6 +108,7 @@ class TestFiles:
         def without(node: str, *keys: str) -> dict[str, Any]:
             return changed(**{node: {k: v for k, v in content[node].items() if k not in keys}})
 
+        nameless = {k: v for k, v in content["magsim"]["descriptor"].items() if k != "name"}
         bad: dict[str, Any] = {
             "truncated": good[: len(good) // 2],
             "no file of torch": b"spins, field\n1, 2\n",
@@ -121,6 +122,8 @@ class TestFiles:
             "keys of another version": changed(
                 magsim=content["magsim"] | {"model": content["magsim"]["model"] | {"depth": 3}}
             ),
+            "a model of another program": changed(magsim=content["magsim"] | {"model": {"name": "forest"}}),
+            "a descriptor without a name": changed(magsim=content["magsim"] | {"descriptor": nameless}),
             "without a weight": without("state_dict", "model.descriptor.adapt"),
             "other weights": changed(state_dict=content["state_dict"] | {"model.scale": torch.ones(7)}),
         }

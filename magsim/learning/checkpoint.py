@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from magsim.descriptors import DESCRIPTORS
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
-from magsim.models import Model, build_model
+from magsim.models import MODELS, Model, build_model
 
 FORMAT_VERSION = 1
 
@@ -88,9 +89,14 @@ def load_model(source: str | Path, lattice: Lattice | None = None, dtype: torch.
         DataError: a corrupt checkpoint.
     """
     weights, facts = load_checkpoint(source)
+    path = find_checkpoint(source)
     missing = [name for name in ("lattice", "descriptor", "model") if name not in facts]
     if missing or "energy_scale" not in weights:
-        raise DataError(find_checkpoint(source), f"it lacks {', '.join(missing) or 'the statistics'}.")
+        raise DataError(path, f"it lacks {', '.join(missing) or 'the statistics'}.")
+    for part, known in (("descriptor", DESCRIPTORS), ("model", MODELS)):
+        name = facts[part].get("name")
+        if name not in known:
+            raise DataError(path, f"its {part} is {name}; this program knows {', '.join(known)}.")
     trained = make_lattice(**facts["lattice"])
     if lattice is not None and lattice.name != trained.name:
         raise ConfigError(
@@ -101,13 +107,13 @@ def load_model(source: str | Path, lattice: Lattice | None = None, dtype: torch.
     try:
         model = build_model(lattice or trained, facts["descriptor"], facts["model"])
     except TypeError as error:  # keys of another version of the program
-        raise DataError(find_checkpoint(source), "it describes a model that cannot be built.") from error
+        raise DataError(path, "it describes a model that cannot be built.") from error
     precision = weights["energy_scale"].dtype
     model = model.to(precision)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise DataError(find_checkpoint(source), "its weights do not fit the model it describes.") from error
+        raise DataError(path, "its weights do not fit the model it describes.") from error
     return model.to(dtype or precision).eval()
 
 
