@@ -12,9 +12,11 @@ from magsim.hamiltonian.electronic import Electrons, ProjectedDoubleExchange, SD
 from magsim.labelers.bands import aligned_bands, band_levels, gap_at, magnetic_cell, mesh
 from magsim.labelers.spectrum import (
     density_of_states,
+    eigenstates,
     fermi_energy,
-    levels_and_weights,
     local_density_of_states,
+    momentum_weights,
+    site_weights,
 )
 from magsim.lattice import Lattice, make_lattice
 from magsim.lattice.brillouin import reciprocal_vectors, symmetry_path, symmetry_points, zone_corners
@@ -160,7 +162,8 @@ def test_local_densities_are_those_of_the_greens_function_and_count_all_states()
         greens = np.linalg.inv((energy + 1j * eta) * np.eye(24) - matrix)
         np.testing.assert_allclose(found, -greens.diagonal().imag.reshape(12, 2).sum(-1) / np.pi, atol=1e-12)
     wide = np.linspace(-2000, 2000, 200_001)
-    levels, weights = levels_and_weights(hamiltonian, spins)
+    levels, states = eigenstates(hamiltonian, spins)
+    weights = site_weights(states)
     np.testing.assert_allclose(weights.sum(axis=1), 2, atol=1e-12)
     np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-12)
     mean = (eta / np.pi / ((wide[:, None] - levels) ** 2 + eta**2)).sum(axis=1) / 12
@@ -179,9 +182,25 @@ def test_the_density_of_states_of_a_mesh_counts_all_states_and_keeps_the_gap_emp
     assert density[np.abs(energies + 3.3) < 0.2].max() < 1e-6
 
 
+def test_plane_waves_of_a_ferromagnet_are_its_bands_and_carry_all_states() -> None:
+    lattice = make_lattice("triangular", (6, 4))
+    hamiltonian = sd(lattice)
+    levels, states = eigenstates(hamiltonian, ferromagnet(lattice))
+    k = allowed(lattice, lattice.vectors)
+    weights = momentum_weights(lattice, states, k)
+    np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-12)
+    np.testing.assert_allclose(weights.sum(axis=1), 2, atol=1e-12)
+    cell = magnetic_cell(hamiltonian, ferromagnet(lattice))
+    bands = band_levels(hamiltonian, cell, k)
+    np.testing.assert_allclose(weights @ levels, bands.sum(axis=1), atol=1e-10)
+    np.testing.assert_allclose(weights @ levels**2, (bands**2).sum(axis=1), atol=1e-10)
+    # a wavevector between those that fit goes to the nearest one
+    np.testing.assert_allclose(momentum_weights(lattice, states, k[3:4] + 0.1), weights[3:4], atol=1e-12)
+
+
 def test_mu_of_a_filling_lies_in_the_gap() -> None:
     filled = SDHamiltonian(lattice=TRIANGULAR, hopping=(1.0,), J=3.0, filling=0.25, T=0.02)
-    levels = levels_and_weights(filled, tetrahedral(TRIANGULAR))[0]
+    levels = eigenstates(filled, tetrahedral(TRIANGULAR))[0]
     assert -4 < fermi_energy(filled, levels) < -2.6
     assert fermi_energy(sd(TRIANGULAR), levels) == -3.2
 

@@ -7,14 +7,19 @@ import numpy as np
 from magsim.arrays import eigh
 from magsim.hamiltonian.electronic import Electrons
 from magsim.labelers.ensemble import canonical_T0, solve_mu
+from magsim.lattice import Lattice
 
 
-def levels_and_weights(hamiltonian: Electrons, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Levels ``(K,)`` of spins ``(N, 3)``, and where they live: ``sum_s |psi_n(i, s)|^2`` ``(N, K)``."""
+def eigenstates(hamiltonian: Electrons, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Levels ``(K,)`` of spins ``(N, 3)`` and their states ``(N, s, K)``, s = 1 or 2 states on a site."""
     levels, vectors = eigh(hamiltonian.dense(np.asarray(spins, dtype=np.float64)[None]))
     # spin-orbital index 2 i + s: the states of a site are neighbours
-    weights = (np.abs(vectors[0]) ** 2).reshape(hamiltonian.lattice.n_sites, -1, levels.shape[1]).sum(axis=1)
-    return levels[0], weights
+    return levels[0], vectors[0].reshape(hamiltonian.lattice.n_sites, -1, levels.shape[1])
+
+
+def site_weights(states: np.ndarray) -> np.ndarray:
+    """Where states ``(N, s, K)`` live: ``sum_s |psi_n(i, s)|^2`` ``(N, K)``."""
+    return (np.abs(states) ** 2).sum(axis=1)
 
 
 def local_density_of_states(
@@ -36,7 +41,8 @@ def local_density_of_states(
     Returns:
         ``(M, N)``, in states per hopping.
     """
-    return broadened(*levels_and_weights(hamiltonian, spins), energies, eta)
+    levels, states = eigenstates(hamiltonian, spins)
+    return broadened(levels, site_weights(states), energies, eta)
 
 
 def broadened(levels: np.ndarray, weights: np.ndarray, energies: np.ndarray, eta: float) -> np.ndarray:
@@ -44,6 +50,29 @@ def broadened(levels: np.ndarray, weights: np.ndarray, energies: np.ndarray, eta
     ``(eta/pi) / ((E - e_n)^2 + eta^2)``."""
     x = np.asarray(energies)[:, None] - levels
     return (eta / np.pi / (x**2 + eta**2)) @ weights.T
+
+
+def momentum_weights(lattice: Lattice, states: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Weight of plane waves in states, ``w_n(k) = sum_s |sum_i exp(-i k.r_i) psi_n(i, s)|^2 / N``.
+
+    Broadened over energy this is the spectral function A(k, E): the bands of the crystal as far as an
+    irregular spin configuration leaves them. On a finite lattice k goes to the nearest wavevector that fits.
+
+    Args:
+        lattice: of the states.
+        states: ``(N, s, n)`` from :func:`eigenstates`.
+        k: ``(K, d)``.
+
+    Returns:
+        ``(K, n)``; with one site in the unit cell, the sum over the wavevectors that fit is 1 for each state.
+    """
+    sides = lattice.vectors * np.array(lattice.shape)[:, None]
+    turns = np.asarray(k) @ sides.T / (2 * np.pi)
+    turns = np.where(lattice.periodic, np.round(turns), turns)
+    fitting = turns / np.array(lattice.shape) @ lattice.reciprocal
+    waves = np.exp(-1j * fitting @ lattice.positions.T)
+    overlap = np.einsum("ki,isn->ksn", waves, states, optimize=True)
+    return (np.abs(overlap) ** 2).sum(axis=1) / lattice.n_sites
 
 
 def density_of_states(levels: np.ndarray, energies: np.ndarray, width: float, n_sites: int) -> np.ndarray:

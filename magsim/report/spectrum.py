@@ -106,6 +106,52 @@ def bands_figure(
     return Path(path)
 
 
+def spectral_figure(
+    path: str | Path, route: SymmetryPath, intensity: np.ndarray, density: Density, mu: float
+) -> Path:
+    """Spectral function along a path of wavevectors, and the density of states beside it.
+
+    Args:
+        path: figure to write.
+        route: the wavevectors.
+        intensity: ``(K, M)`` on them and on the energies of the density.
+        density: density of states.
+        mu: chemical potential, a dashed line.
+
+    Returns:
+        ``path``.
+    """
+    ratio = {"gridspec_kw": {"width_ratios": [2.1, 1.0]}, "sharey": True}
+    with style.panels(path, 1, 2, 6.4, 3.7, **ratio) as (figure, axes):
+        left, right = axes[0]
+        # wavevectors of a finite lattice are few: every column is one of them
+        artist = left.pcolormesh(
+            route.distance,
+            density.energies,
+            intensity.T,
+            shading="nearest",
+            cmap=style.INTENSITY,
+            vmin=0,
+            vmax=float(np.quantile(intensity, 0.995)),
+            rasterized=True,
+        )
+        for tick in route.ticks:
+            left.axvline(tick, color="white", linewidth=0.5, alpha=0.6)
+        left.set(xlim=(0, route.distance[-1]), ylim=density.energies[[0, -1]], ylabel=ENERGY)
+        left.set_xticks(route.ticks, labels=list(route.names))
+        left.tick_params(axis="x", length=0)
+        left.grid(False)
+        left.axhline(mu, color="white", linewidth=0.9, linestyle=(0, (4, 2)))
+        _density(right, density, mu, upright=True)
+        right.axhline(mu, color="black", linewidth=0.9, linestyle=(0, (4, 2)))
+        right.text(1.02, mu, r"$\mu$", va="center", transform=_beside(right))
+        right.set(xlabel=DENSITY)
+        bar = figure.colorbar(artist, ax=left, location="top", shrink=0.6, aspect=32, pad=0.02, extend="max")
+        bar.set_label(r"$A(\mathbf{k}, E)$, states per site and $t$", fontsize=8)
+        bar.outline.set_linewidth(0.6)
+    return Path(path)
+
+
 def density_figure(path: str | Path, density: Density, mu: float, title: str = "") -> Path:
     """Density of states over the energy, filled up to mu; a band shows its spread over the sites."""
     with style.panels(path, 1, 1, 4.8, 3.0) as (_, axes):

@@ -39,12 +39,20 @@ def _number(value: Any) -> Any:
 
 
 def remember(content: Mapping[str, Any]) -> Path:
-    """Store what ``locality.json`` holds; kinds of state measured earlier stay."""
+    """Store what ``locality.json`` holds; what was measured earlier of other kinds of state, temperatures and
+    textures stays."""
     path = floor_file(content["lattice"], content["hamiltonian"])
     path.parent.mkdir(parents=True, exist_ok=True)
     earlier = read_json(path)["states"] if path.is_file() else {}
-    write_json(path, {**content, "states": {**earlier, **content["states"]}})
+    states = {_name(kind, found): found for kind, found in content["states"].items()}
+    write_json(path, {**content, "states": {**earlier, **states}})
     return path
+
+
+def _name(kind: str, found: Mapping[str, Any]) -> str:
+    if "temperature" in found:
+        return f"{kind} T={found['temperature']:g}"
+    return f"{kind} {found['texture']}" if "texture" in found else kind
 
 
 def floor_section(
@@ -78,13 +86,14 @@ def floor_section(
             "system; python run.py task=locality with the same lattice and hamiltonian measures it.",
         )
     rows = []
-    for kind, found in read_json(path)["states"].items():
+    for name, found in read_json(path)["states"].items():
         for what, radius in (("cutoff of the site energies", cutoff), ("reach of the field", 2 * cutoff)):
             row = [row for row in found["floors"] if row["radius"] <= radius + TOLERANCE][-1]  # 0 is there
             beyond = row is found["floors"][-1] and radius > row["radius"] + TOLERANCE
             note = "at most: no larger radius was measured" if beyond else ""
-            error = metrics.get(f"test/{kind}/torque_error")  # on the same kind of states, if there are any
-            rows.append([kind, what, row["radius"], row["floor"], row["relative"], error, note])
+            # of the model on the same kind of states, if there are any
+            error = metrics.get(f"test/{name.partition(' ')[0]}/torque_error")
+            rows.append([name, what, row["radius"], row["floor"], row["relative"], error, note])
     text = (
         "Standard deviation of the exact torque of a site when spins beyond R are drawn again "
         "(task=locality): no function of the spins within R has a smaller rmse on such states. The field of "

@@ -19,7 +19,15 @@ from magsim.labelers.bands import (
     mesh,
 )
 from magsim.labelers.ensemble import fermi
-from magsim.labelers.spectrum import broadened, density_of_states, fermi_energy, levels_and_weights
+from magsim.labelers.spectrum import (
+    broadened,
+    density_of_states,
+    eigenstates,
+    fermi_energy,
+    momentum_weights,
+    site_weights,
+)
+from magsim.lattice import Lattice
 from magsim.lattice.brillouin import symmetry_path
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.report.spectrum import (
@@ -28,6 +36,7 @@ from magsim.report.spectrum import (
     density_figure,
     local_density_along,
     local_density_map,
+    spectral_figure,
 )
 from magsim.runs import Run
 from magsim.samplers import FileSampler
@@ -37,7 +46,8 @@ from magsim.tasks.pages import publish
 from magsim.tasks.states import reference_texture
 
 POINTS = 1600  # energies of a density of states
-MOST_LEVELS = 4_000_000  # of a mesh of wavevectors
+# Of a mesh that takes seconds: levels, operations, wavevectors along an axis.
+LEVELS, OPERATIONS, FINEST = 5e5, 5e8, 5000
 UNIFORM = 1e-6  # relative spread of densities that are the same on every site
 
 
@@ -68,7 +78,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     run.headline("Spectrum")
     name, spins = _state(cfg, run, labeler)
     eta = float(cfg.task.eta)
-    levels, weights = levels_and_weights(hamiltonian, spins)
+    levels, states = eigenstates(hamiltonian, spins)
+    weights = site_weights(states)
     bands = _bands(cfg, run, hamiltonian, spins)
     all_levels = levels if bands is None else bands.levels
     mu = fermi_energy(hamiltonian, all_levels)
@@ -88,10 +99,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         if bands.gap.filled is not None:
             metrics |= {"spectrum/gap_below": bands.gap.below, "spectrum/gap_above": bands.gap.above}
     else:
-        figure = density_figure(run.folder / "density_of_states.png", density, mu)
-        run.image("density_of_states", figure)
-        caption = f"Density of states of {hamiltonian.lattice.n_sites} sites, levels broadened by {eta:g}."
-        pictures.append(Picture(figure, caption))
+        pictures += _draw_irregular(run, hamiltonian.lattice, levels, states, density, mu, eta)
     metrics["spectrum/density_at_mu"] = float(np.interp(mu, energies, density.values))
     arrays["density"] = density.values
     np.savez_compressed(run.folder / "spectrum.npz", **arrays)  # type: ignore[arg-type]
@@ -130,11 +138,16 @@ def _bands(cfg: DictConfig, run: Run, hamiltonian: Electrons, spins: np.ndarray)
         run.say("  no bands: the spins do not repeat within the lattice")
         return None
     size = cell.n_sites * _per_site(hamiltonian)
-    finest = int((MOST_LEVELS / size) ** (1 / lattice.dim))
-    n = min(int(cfg.task.mesh), finest)
+    n = int(cfg.task.mesh or _fine(size, lattice.dim))
     run.say(f"  magnetic cell of {cell.n_sites} sites, {size} bands, {n} wavevectors along each axis")
     levels = band_levels(hamiltonian, cell, mesh(cell, n))
     return Bands(cell, levels, gap_at(levels, fermi_energy(hamiltonian, levels)))
+
+
+def _fine(size: int, dim: int) -> int:
+    """Wavevectors along an axis, such that symmetry points are among them."""
+    n = min(LEVELS / size, OPERATIONS / size**3) ** (1 / dim)
+    return max(12, 12 * int(min(n, FINEST) / 12))
 
 
 def _metrics(hamiltonian: Electrons, levels: np.ndarray, mu: float) -> dict[str, Any]:
@@ -163,6 +176,33 @@ def _draw_bands(
         "occupied part filled. Dashed: mu." + (" Shaded: the gap." if gap else "")
     )
     return Picture(figure, caption), {"path_k": route.k, "path_levels": levels, "path_spin": along}
+
+
+def _draw_irregular(
+    run: Run,
+    lattice: Lattice,
+    levels: np.ndarray,
+    states: np.ndarray,
+    density: Density,
+    mu: float,
+    eta: float,
+) -> list[Picture]:
+    """Spectral function and density of states of spins that do not repeat."""
+    route = symmetry_path(lattice.vectors)
+    plain_waves = momentum_weights(lattice, states, route.k)
+    intensity = broadened(levels, plain_waves, density.energies, 2 * eta).T
+    spectral = spectral_figure(
+        run.folder / "spectral_function.png", route, intensity, Density(density.energies, density.values), mu
+    )
+    figure = density_figure(run.folder / "density_of_states.png", density, mu)
+    run.image("spectral_function", spectral)
+    run.image("density_of_states", figure)
+    words = (
+        "Weight of plane waves along lines of the Brillouin zone of the crystal, at the wavevectors that fit "
+        f"on the lattice, levels broadened by {2 * eta:g}; and the density of states, occupied part filled."
+    )
+    caption = f"Density of states of {lattice.n_sites} sites, levels broadened by {eta:g}."
+    return [Picture(spectral, words), Picture(figure, caption)]
 
 
 def _local(

@@ -68,7 +68,8 @@ def _radii(cfg: DictConfig) -> None:
 
 
 def _spectrum(cfg: DictConfig) -> None:
-    positive(cfg, "task.eta", "task.mesh")
+    positive(cfg, "task.eta")
+    positive(cfg, "task.mesh", null="as many as take seconds")
     finite(cfg, "task.energies")
     existing(cfg, "task.path", ("npz", "zarr"))
     if cfg.task.path is None and cfg.task.texture != "random":

@@ -66,7 +66,7 @@ class SpectrumTask(TaskConfig):
     path: str | None = MISSING  # a file whose last snapshot is taken instead
     eta: float = MISSING  # width of a level in the densities of states
     energies: list[float] = MISSING  # where local densities of states are mapped, besides mu
-    mesh: int = MISSING  # wavevectors along each axis of the magnetic zone
+    mesh: int | None = MISSING  # wavevectors along each axis of the magnetic zone
 
 
 @dataclass
