@@ -188,9 +188,10 @@ class _LLGSampler(Sampler):
             field,
             torch.from_numpy(np.ascontiguousarray(spins)),
             integrator,
-            Quench(first_step + (stop - 1) * self.record_every, self.record_every, len(members)),
+            Quench(first_step + self.steps, self.record_every, len(members)),
             seed=noise_seed,
             start_step=start_step,
+            n_steps=first_step + (stop - 1) * self.record_every - start_step,
             replicas=[int(t) for t in trajectory],
         ):
             position = (frame.step - first_step) // self.record_every

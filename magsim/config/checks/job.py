@@ -10,9 +10,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from magsim.config.checks.compute import check_compute
 from magsim.config.checks.physics import check_shape
 from magsim.config.checks.require import existing, not_negative, one_of, positive, require, value_of
-from magsim.config.checks.stages import driver_sees_a_gpu, makes_labels
 from magsim.config.paths import groups
 from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
@@ -33,7 +33,7 @@ def check_job(cfg: DictConfig) -> None:
     existing(cfg, "data.path", ("npz", "zarr"))
     existing(cfg, "checkpoint")
     _task(cfg)
-    _compute(cfg)
+    check_compute(cfg)
     if cfg.logger.name == "wandb":
         one_of(cfg, "logger.mode", ("auto", "online", "offline"))
         not_negative(cfg, "logger.artifact_limit_mb")
@@ -104,27 +104,3 @@ def _task(cfg: DictConfig) -> None:
         raise ConfigError(
             "resume", cfg.resume, f"task={task} cannot resume; only {', '.join(RESUMABLE)} can."
         )
-
-
-def _compute(cfg: DictConfig) -> None:
-    one_of(cfg, "compute.device", ("auto", "cpu", "cuda"))
-    positive(cfg, "compute.threads", null="what the libraries choose")
-    if cfg.compute.device == "cuda":
-        require(
-            cfg,
-            "compute.device",
-            driver_sees_a_gpu(),
-            "no CUDA device here; use compute=cpu or compute=auto.",
-        )
-        import torch
-
-        require(
-            cfg,
-            "compute.device",
-            torch.cuda.is_available(),
-            f"torch {torch.__version__} cannot use the GPU; install a CUDA build or use compute=cpu.",
-        )
-        if makes_labels(cfg):
-            from magsim.arrays import array_module
-
-            array_module("cuda")  # says what is missing

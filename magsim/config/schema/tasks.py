@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
@@ -70,12 +70,27 @@ class SpectrumTask(TaskConfig):
 
 
 @dataclass
+class SlurmConfig:
+    """What each worker asks of SLURM."""
+
+    queue: str | None = MISSING  # partition; null: the default one
+    account: str | None = MISSING  # null: the default one
+    walltime: str = MISSING  # hours:minutes:seconds; a worker that reaches it is replaced
+    cores: int = MISSING  # of each worker
+    memory: str = MISSING  # of each worker
+    directives: list[str] = MISSING  # further lines for #SBATCH, e.g. [--gres=gpu:1]
+
+
+@dataclass
 class ComputeConfig:
     """Where and how precisely to compute."""
 
     device: str = MISSING  # auto: a GPU if there is one; cpu or cuda
     precision: str = MISSING  # of models, float32 or float64; labels and spins are always float64
     threads: int | None = MISSING  # null: what the libraries choose
+    workers: int = MISSING  # processes that share the labels; 1: this one
+    cluster: str = MISSING  # where workers run: local, slurm or the address of a dask scheduler
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
 
 
 @dataclass

@@ -1,0 +1,79 @@
+"""Where a job computes: its device, its workers and the cluster they run on."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from shutil import which
+
+from omegaconf import DictConfig
+
+from magsim.config.checks.require import one_of, positive, require
+from magsim.config.checks.stages import driver_sees_a_gpu, makes_labels
+
+
+def check_compute(cfg: DictConfig) -> None:
+    """Device, threads, workers and the cluster they run on."""
+    _device(cfg)
+    positive(cfg, "compute.workers", "compute.slurm.cores")
+    cluster = str(cfg.compute.cluster)
+    require(
+        cfg,
+        "compute.cluster",
+        cluster in ("local", "slurm") or "://" in cluster,
+        "must be local, slurm or the address of a dask scheduler, as in tcp://host:8786.",
+    )
+    if cluster == "slurm":
+        require(
+            cfg,
+            "compute.slurm.walltime",
+            re.fullmatch(r"(\d+-)?\d{1,2}:\d\d(:\d\d)?", str(cfg.compute.slurm.walltime)) is not None,
+            "must be hours:minutes:seconds, as in 01:00:00.",
+        )
+    if makes_labels(cfg) and (cluster != "local" or cfg.compute.workers > 1):
+        _programs(cfg, cluster)
+
+
+def _programs(cfg: DictConfig, cluster: str) -> None:
+    """What workers need is installed."""
+    key = "compute.workers" if cluster == "local" else "compute.cluster"
+    require(
+        cfg,
+        key,
+        find_spec("distributed") is not None,
+        "workers need dask.distributed; pip install distributed, or use compute.workers=1.",
+    )
+    if cluster == "slurm":
+        require(
+            cfg, key, find_spec("dask_jobqueue") is not None, "needs dask-jobqueue; install the extra slurm."
+        )
+        require(
+            cfg,
+            key,
+            which("sbatch") is not None,
+            "there is no sbatch here; submit from a login node.",
+        )
+
+
+def _device(cfg: DictConfig) -> None:
+    one_of(cfg, "compute.device", ("auto", "cpu", "cuda"))
+    positive(cfg, "compute.threads", null="what the libraries choose")
+    if cfg.compute.device == "cuda":
+        require(
+            cfg,
+            "compute.device",
+            driver_sees_a_gpu(),
+            "no CUDA device here; use compute=cpu or compute=auto.",
+        )
+        import torch
+
+        require(
+            cfg,
+            "compute.device",
+            torch.cuda.is_available(),
+            f"torch {torch.__version__} cannot use the GPU; install a CUDA build or use compute=cpu.",
+        )
+        if makes_labels(cfg):
+            from magsim.arrays import array_module
+
+            array_module("cuda")  # says what is missing

@@ -1,0 +1,455 @@
+"""Labels from several workers: the dataset is the same, bit by bit, however the work was divided."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from magsim.config import check, compose
+from magsim.dynamics import ClassicalField
+from magsim.errors import ConfigError, RunError
+from magsim.hamiltonian.classical import ClassicalHamiltonian
+from magsim.hamiltonian.electronic import Electrons, ProjectedDoubleExchange, SDHamiltonian
+from magsim.labelers import EDLabeler
+from magsim.lattice import make_lattice
+from magsim.learning.dataset import SpinDataset
+from magsim.learning.parts import PartStore, Records
+from magsim.learning.store import open_dataset
+from magsim.samplers import (
+    Before,
+    FileSampler,
+    MixedSampler,
+    QuenchSampler,
+    RandomSampler,
+    Sampler,
+    ThermalSampler,
+)
+from magsim.spins import random_spins, rng
+from magsim.tasks import cluster, label_workers
+from magsim.tasks.cli import main
+from magsim.tasks.labelling import one_by_one
+
+RUN = Path(__file__).resolve().parents[1] / "run.py"
+LATTICE = make_lattice("triangular", (4, 4))
+# a canonical ensemble: mu is solved for, which must not depend on the company either
+LABELER = EDLabeler(SDHamiltonian(lattice=LATTICE, hopping=(1.0,), filling=0.3, T=0.1, J=3.0))
+SMALL = (
+    "task=label",
+    "logger=csv",
+    "lattice.shape=[4,4]",
+    "sampler.random.count=12",
+    "sampler.quench.trajectories=5",
+    "sampler.quench.steps=24",
+    "sampler.quench.record_every=2",
+)
+LONG = (*SMALL[:3], "sampler.random.count=40", "sampler.quench.trajectories=5", "sampler.quench.steps=160")
+
+
+# ------------------------------------------------------------------------------------------------ pieces
+
+
+def samplers(folder: Path) -> dict[str, Sampler]:
+    np.savez(folder / "some.npz", spins=random_spins(16, rng(3), (11,)))
+    quenches = {
+        name: QuenchSampler(trajectories=5, steps=12, record_every=4, dt=None, integrator=name)
+        for name in ("heun", "rk4", "sib")
+    }
+    thermal = ThermalSampler(
+        temperatures=(0.02, 0.1), trajectories=3, burn_in=4, steps=8, record_every=2, dt=None
+    )
+    return {
+        "random": RandomSampler(count=13),
+        **quenches,
+        "thermal": thermal,
+        "file": FileSampler(str(folder / "some.npz")),
+        "mixed": MixedSampler(RandomSampler(count=5), quenches["heun"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "workers"),
+    [(name, 4, 1) for name in ("random", "heun", "rk4", "sib", "thermal", "file", "mixed")]
+    + [("heun", 4, 3), ("thermal", 3, 2), ("mixed", 1, 50)],
+)
+def test_pieces_made_apart_hold_what_one_process_makes_bit_by_bit(
+    name: str, size: int, workers: int, tmp_path: Path
+) -> None:
+    sampler = samplers(tmp_path)[name]
+    classical = ClassicalField(ClassicalHamiltonian(LATTICE, zeeman=(0.0, 0.0, 0.1)))
+    spins, fields, steps, trajectories = [], [], [], []
+    for batch in sampler.batches(LATTICE, LABELER, 7, batch_size=16, classical=classical):
+        spins.append(batch.spins)
+        fields.append((batch.labels or LABELER.label(batch.spins)).field)
+        steps.append(batch.step)
+        trajectories.append(batch.trajectory)
+    whole = [np.concatenate(column) for column in (spins, fields, steps, trajectories)]
+
+    dt = sampler.timestep(LATTICE, LABELER, 7, classical)
+    pieces = sampler.pieces(size, workers)
+    np.testing.assert_array_equal(np.sort(np.concatenate([p.rows for p in pieces])), np.arange(len(sampler)))
+    for piece in pieces:
+        before = Before(whole[0][piece.before]) if len(piece.before) else None
+        made = sampler.make(piece, LATTICE, LABELER, 7, before, classical, dt)
+        assert made.labels is not None
+        for mine, all_of_it in zip(
+            (made.spins, made.labels.field, made.step, made.trajectory), whole, strict=True
+        ):
+            np.testing.assert_array_equal(mine, all_of_it[piece.rows])
+
+
+def test_there_is_work_for_every_worker_and_it_comes_in_the_order_of_the_dataset(tmp_path: Path) -> None:
+    for sampler in samplers(tmp_path).values():
+        for workers in (2, 3):
+            pieces = sampler.pieces(8, workers)
+            assert sum(not len(piece.before) for piece in pieces) >= workers
+            known = np.zeros(len(sampler), dtype=bool)
+            for piece in pieces:
+                assert known[piece.before].all()
+                known[piece.rows] = True
+
+
+@pytest.mark.parametrize(
+    "hamiltonian",
+    [
+        SDHamiltonian(lattice=LATTICE, hopping=(1.0,), mu=-3.2, T=0.1, J=3.0),
+        SDHamiltonian(lattice=make_lattice("kagome", (3, 3)), hopping=(1.0,), filling=0.3, T=0.1, J=3.0),
+        SDHamiltonian(lattice=make_lattice("square", (5, 7)), hopping=(1.0,), filling=0.3, T=0.0, J=1.0),
+        ProjectedDoubleExchange(lattice=LATTICE, hopping=(1.0,), filling=0.3, T=0.05),
+    ],
+)
+def test_labels_of_exact_diagonalisation_do_not_depend_on_their_company(hamiltonian: Electrons) -> None:
+    spins = random_spins(hamiltonian.lattice.n_sites, rng(0), (5,))
+    labeler = EDLabeler(hamiltonian)
+    together = labeler.label(spins)
+    assert labeler.independent
+    assert one_by_one(labeler, "cpu") is labeler
+    for part in (slice(0, 1), slice(1, 4), slice(4, 5)):
+        alone = labeler.label(spins[part])
+        for name in ("energy", "field", "density", "mu"):
+            np.testing.assert_array_equal(getattr(together, name)[part], getattr(alone, name))
+
+
+def test_a_labeler_that_mixes_its_batch_is_asked_for_one_configuration_at_a_time() -> None:
+    sizes = []
+
+    class Mixing:
+        hamiltonian = LABELER.hamiltonian
+
+        def identity(self) -> dict[str, Any]:
+            return {"name": "mixing"}
+
+        def label(self, spins: np.ndarray) -> Any:
+            sizes.append(len(spins))
+            return LABELER.label(spins)
+
+    mixing = Mixing()
+    spins = random_spins(16, rng(0), (3,))
+    labels = one_by_one(mixing, "cpu").label(spins)
+    assert sizes == [1, 1, 1]
+    np.testing.assert_array_equal(labels.field, LABELER.label(spins).field)
+    assert one_by_one(mixing, "cuda") is mixing
+
+
+# ------------------------------------------------------------------------------------------------- parts
+
+
+def records(rows: np.ndarray) -> Records:
+    spins = random_spins(4, rng(0), (100,))[rows]
+    return Records({"spins": spins, "field": 2 * spins, "step": rows}, {"current": 3.0 * rows}, "ed", 0.5)
+
+
+def test_a_part_gives_back_what_was_stored_and_leaves_nothing_else(tmp_path: Path) -> None:
+    parts = PartStore(tmp_path)
+    rows = np.array([3, 4, 8, 9])
+    name = parts.write(rows, records(rows))
+    found = parts.read(name, np.array([4, 9]))
+    np.testing.assert_array_equal(found.arrays["spins"], records(rows).arrays["spins"][[1, 3]])
+    np.testing.assert_array_equal(found.extra["current"], [12.0, 27.0])
+    assert (found.method, found.dt) == ("ed", 0.5)
+    assert parts.holds(rows)
+    assert not parts.holds(np.array([3, 5, 8, 9]))  # other rows between the same ends
+    assert [file.name for file in parts.folder.iterdir()] == [name]
+
+
+def test_a_part_that_cannot_be_read_is_made_again(tmp_path: Path) -> None:
+    parts = PartStore(tmp_path)
+    for rows in (np.arange(3), np.arange(3, 6)):
+        parts.write(rows, records(rows))
+    damaged = parts.folder / parts.name(np.arange(3))
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    (parts.folder / "00000006-00000008-3.npz.abc.partial").write_bytes(b"killed here")
+    assert [list(rows) for _, rows in parts.found()] == [[3, 4, 5]]
+    assert not damaged.exists()
+
+
+# ------------------------------------------------------------------------------ the loop, without processes
+
+
+class Here:
+    """A client whose workers are this process; ``disturb`` may end a task in another way."""
+
+    def __init__(self, disturb: Callable[[int, Future], bool] = lambda k, future: False) -> None:
+        self.submitted = 0
+        self._disturb = disturb
+
+    def submit(self, function: Callable, *arguments: Any, priority: int, pure: bool) -> Future:
+        future: Future = Future()
+        self.submitted += 1
+        if not self._disturb(self.submitted, future):
+            try:
+                future.set_result(function(*arguments))
+            except Exception as error:
+                future.set_exception(error)
+        return future
+
+    def nthreads(self) -> dict[str, int]:
+        return {"here": 1}
+
+
+@pytest.fixture
+def outputs(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path / "outputs"))
+    return tmp_path / "outputs"
+
+
+def use(monkeypatch, client: Here) -> None:
+    from contextlib import nullcontext
+
+    monkeypatch.setattr(
+        label_workers, "open_crew", lambda cfg, folder: nullcontext(cluster.Crew(client, 2, 1))
+    )
+
+
+def serial(path: Path, *words: str) -> SpinDataset:
+    assert main([*words, f"output={path}"]) == 0
+    return open_dataset(path)
+
+
+def assert_same(a: SpinDataset, b: SpinDataset) -> None:
+    assert a.key == b.key
+    np.testing.assert_array_equal(a.spins, b.spins)
+    np.testing.assert_allclose(a.field, b.field, rtol=0, atol=1e-12)
+    assert a.content_hash == b.content_hash
+    assert a.dt == b.dt
+    assert a.method == b.method
+
+
+def test_a_label_that_fails_stops_the_job_with_its_sentence(outputs: Path, monkeypatch, capsys) -> None:
+    def fail(k: int, future: Future) -> bool:
+        if k == 4:
+            future.set_exception(RunError("the field of snapshot 9 is not finite."))
+        return k == 4
+
+    use(monkeypatch, Here(fail))
+    words = [*SMALL, "compute.workers=2", f"output={outputs / 'a.zarr'}"]
+    assert main(words) == 1
+    assert "the field of snapshot 9 is not finite" in capsys.readouterr().err
+    assert (outputs / "a.zarr" / ".parts").is_dir()  # what was made is kept
+
+    again = Here()
+    use(monkeypatch, again)
+    assert main(words) == 0
+    assert "snapshots" in capsys.readouterr().out
+    assert not (outputs / "a.zarr" / ".parts").exists()
+    assert_same(open_dataset(outputs / "a.zarr"), serial(outputs / "b.zarr", *SMALL))
+
+
+def test_what_ends_every_worker_stops_the_job(outputs: Path, monkeypatch, capsys) -> None:
+    from distributed.scheduler import KilledWorker
+
+    def kill(k: int, future: Future) -> bool:
+        if k == 3:
+            last = SimpleNamespace(address="tcp://127.0.0.1:4000", name=0)
+            future.set_exception(KilledWorker("piece", last, 3))
+        return k == 3
+
+    use(monkeypatch, Here(kill))
+    assert main([*SMALL, "compute.workers=2", f"output={outputs / 'a.zarr'}"]) == 1
+    assert "out of memory?" in capsys.readouterr().err
+
+
+def test_parts_of_other_workers_are_used_by_any_later_session(outputs: Path, monkeypatch, capsys) -> None:
+    """Stopped after n pieces for two workers; gone on with alone, or with three workers and other pieces."""
+    whole = serial(outputs / "whole.zarr", *SMALL)
+    for n, rest in ((5, ["compute.workers=1"]), (9, ["compute.workers=3"]), (14, ["compute.workers=2"])):
+
+        def stop(k: int, future: Future, n: int = n) -> bool:
+            if k == n:
+                future.set_exception(RunError("stopped here."))
+            return k == n
+
+        use(monkeypatch, Here(stop))
+        words = [*SMALL, f"output={outputs / f'{n}.zarr'}"]
+        assert main([*words, "compute.workers=2"]) == 1
+        use(monkeypatch, Here())
+        capsys.readouterr()
+        assert main([*words, *rest]) == 0
+        assert "exact solutions" in capsys.readouterr().out
+        assert_same(open_dataset(outputs / f"{n}.zarr"), whole)
+
+
+# ---------------------------------------------------------------------------------------------- processes
+
+
+def test_two_workers_make_the_dataset_of_one_process(outputs: Path, tmp_path: Path, monkeypatch) -> None:
+    empty = tmp_path / "elsewhere"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    assert_same(
+        serial(outputs / "two.zarr", *SMALL, "compute.workers=2"), serial(outputs / "one.zarr", *SMALL)
+    )
+    assert not list(empty.iterdir())
+    (metrics,) = (
+        found
+        for file in outputs.rglob("metrics.json")
+        if "label/workers" in (found := json.loads(file.read_text()))
+    )
+    assert metrics["label/workers"] == 2
+    assert metrics["label/lost_workers"] == 0
+    assert not [p for p in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+
+
+class Session:
+    """A run with two workers in a process of its own."""
+
+    def __init__(self, outputs: Path, output: Path, *words: str) -> None:
+        environment = os.environ | {"MAGSIM_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1"}
+        self.output = output
+        self.process = subprocess.Popen(
+            [sys.executable, str(RUN), *LONG, f"output={output}", "compute.workers=2", *words],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_for_parts(self, count: int) -> list[psutil.Process]:
+        """Wait until so many pieces are stored; returns the workers."""
+        deadline = time.monotonic() + 120
+        while len(list(self.output.glob(".parts/*.npz"))) < count:
+            assert self.process.poll() is None, self.process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return [
+            child
+            for child in psutil.Process(self.process.pid).children(recursive=True)
+            if "spawn_main" in " ".join(child.cmdline())
+        ]
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_the_middle_changes_nothing(outputs: Path) -> None:
+    session = Session(outputs, outputs / "killed.zarr")
+    workers = session.wait_for_parts(12)
+    assert len(workers) == 2
+    workers[0].kill()
+    said, _ = session.process.communicate(timeout=120)
+    assert session.process.returncode == 0, said
+    assert "1 of the workers lost" in said
+    assert_same(open_dataset(outputs / "killed.zarr"), serial(outputs / "serial.zarr", *LONG))
+
+
+@pytest.mark.slow
+def test_a_killed_job_leaves_no_worker_and_goes_on_with_another_number_of_them(outputs: Path, capsys) -> None:
+    session = Session(outputs, outputs / "killed.zarr")
+    workers = session.wait_for_parts(12)
+    session.process.send_signal(signal.SIGKILL)
+    session.process.communicate()
+    psutil.wait_procs(workers, timeout=5)
+    assert not [w for w in workers if w.is_running() and w.status() != psutil.STATUS_ZOMBIE]
+    kept = len(list((outputs / "killed.zarr" / ".parts").glob("*.npz")))
+    assert kept >= 12
+    assert main([*LONG, f"output={outputs / 'killed.zarr'}", "compute.workers=3"]) == 0
+    whole = serial(outputs / "serial.zarr", *LONG)
+    assert_same(open_dataset(outputs / "killed.zarr"), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_job_ends_its_workers(outputs: Path, number: int, code: int) -> None:
+    session = Session(outputs, outputs / "stopped.zarr")
+    workers = session.wait_for_parts(6)
+    session.process.send_signal(number)
+    session.process.communicate(timeout=30)
+    assert session.process.returncode == code
+    assert not [w for w in workers if w.is_running() and w.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.slow
+def test_jobs_of_a_queue_are_workers_and_those_that_end_are_submitted_again(
+    outputs: Path, tmp_path: Path
+) -> None:
+    """sbatch and scancel are scripts that run the job here and end it; the first job dies at once."""
+    pytest.importorskip("dask_jobqueue")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "sbatch").write_text(
+        f'#!/bin/bash\ncp "$1" {tmp_path}/script-$$\n'
+        f"if mkdir {tmp_path}/first 2> /dev/null; then sleep 0 & else\n"
+        'setsid bash "$1" > /dev/null 2>&1 &\nfi\necho "Submitted batch job $!"\n'
+    )
+    (programs / "scancel").write_text('#!/bin/bash\nkill -- "-$1"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    environment = os.environ | {
+        "MAGSIM_OUTPUTS": str(outputs),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+    words = [
+        "compute.cluster=slurm",
+        "compute.workers=1",
+        "compute.slurm.queue=fast",
+        "compute.slurm.walltime=00:10:00",
+        "compute.slurm.directives=[--exclusive]",
+    ]
+    done = subprocess.run(
+        [sys.executable, str(RUN), *SMALL, f"output={outputs / 'queue.zarr'}", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same(open_dataset(outputs / "queue.zarr"), serial(outputs / "one.zarr", *SMALL))
+    script = next(iter(tmp_path.glob("script-*"))).read_text()
+    for line in ("-p fast", "-t 00:10:00", "-n 1", "--exclusive"):
+        assert f"#SBATCH {line}" in script
+
+
+# ------------------------------------------------------------------------------------------ wrong requests
+
+
+def test_workers_need_dask_and_a_queue_its_programs(monkeypatch) -> None:
+    module = "magsim.config.checks.compute"
+    monkeypatch.setattr(f"{module}.which", lambda program: None)
+    with pytest.raises(ConfigError, match=r"compute\.cluster=slurm: there is no sbatch"):
+        check(compose(["compute.cluster=slurm"]))
+    monkeypatch.setattr(f"{module}.find_spec", lambda name: None if name == "dask_jobqueue" else 1)
+    with pytest.raises(ConfigError, match=r"compute\.cluster=slurm: .* extra slurm"):
+        check(compose(["compute.cluster=slurm"]))
+    monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"compute\.workers=2: .*distributed"):
+        check(compose(["compute.workers=2"]))
+    check(compose(["compute.workers=2", "task=simulate", "checkpoint=."]))  # nothing is labelled
+    check(compose([]))
+
+
+def test_a_scheduler_that_does_not_answer_is_named(outputs: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    assert main([*SMALL, "compute.cluster=tcp://127.0.0.1:9"]) == 2
+    assert "compute.cluster=tcp://127.0.0.1:9: no dask scheduler answers" in capsys.readouterr().err
