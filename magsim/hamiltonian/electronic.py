@@ -67,6 +67,13 @@ class Electrons:
         return total
 
     @cached_property
+    def bounds(self) -> tuple[float, float]:
+        """An interval that holds every level, whatever the spins: by Gershgorin's circles, the largest sum of
+        hopping amplitudes at a site."""
+        radius = float(abs(self.hopping_matrix).sum(axis=1).max())
+        return -radius, radius
+
+    @cached_property
     def bonds(self) -> sparse.coo_matrix:
         """The hopping matrix as a list of directed bonds."""
         return self.hopping_matrix.tocoo()
@@ -111,6 +118,12 @@ class SDHamiltonian(Electrons):
     @property
     def n_states(self) -> int:
         return 2 * self.lattice.n_sites
+
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
+        """Those of the hopping, widened by the coupling |J| (Weyl's inequality)."""
+        low, high = super().bounds
+        return low - abs(self.J), high + abs(self.J)
 
     @cached_property
     def _hopping_dense(self) -> np.ndarray:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from magsim.labelers.ed import EDLabeler
+from magsim.labelers.greens import GreensLabeler
 from magsim.labelers.kpm import KPMLabeler
 from magsim.labelers.labels import Labeler, Labels
 
 # Name of the option -> labeler; called with the Hamiltonian, ``device`` and the keys of the option.
-LABELERS: dict[str, Callable[..., Labeler]] = {"ed": EDLabeler, "kpm": KPMLabeler}
+LABELERS: dict[str, Callable[..., Labeler]] = {"ed": EDLabeler, "greens": GreensLabeler, "kpm": KPMLabeler}
 
-__all__ = ["LABELERS", "EDLabeler", "KPMLabeler", "Labeler", "Labels"]
+__all__ = ["LABELERS", "EDLabeler", "GreensLabeler", "KPMLabeler", "Labeler", "Labels"]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from magsim.config.checks.require import one_of, positive, require
+from magsim.config.checks.require import between, one_of, positive, require
 
 
 def check_labeler(cfg: DictConfig) -> None:
     """Everything that says how the electrons are solved."""
     positive(cfg, "labeler.batch_size", null="as many as fit in memory")
+    if cfg.labeler.name == "greens":
+        between(cfg, "labeler.tolerance", 0.0, 0.1)
+        one_of(cfg, "labeler.precision", ("complex128", "complex64"))
+        between(cfg, "labeler.smearing", 1e-6, 1.0, ends=True)
     if cfg.labeler.name == "kpm":
         _kpm(cfg)
 

@@ -28,3 +28,12 @@ class KPMConfig(LabelerConfig):
     smearing: float = MISSING  # temperature of the occupations where hamiltonian.T=0
     redraw: bool = MISSING  # phases of each configuration from its content
     seed: int = MISSING  # of the phases
+
+
+@dataclass
+class GreensConfig(LabelerConfig):
+    """Fermi poles and selected inversion."""
+
+    tolerance: float = MISSING  # of a field component
+    precision: str = MISSING  # complex128 or complex64
+    smearing: float = MISSING  # temperature that stands for T = 0

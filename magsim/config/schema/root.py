@@ -61,7 +61,7 @@ OPTIONS: dict[str, dict[str, type]] = {
         "double_exchange": physics.SDConfig,
         "double_exchange_projected": physics.ProjectedConfig,
     },
-    "labeler": {"kpm": labelers.KPMConfig},
+    "labeler": {"greens": labelers.GreensConfig, "kpm": labelers.KPMConfig},
     "sampler": {
         "random": physics.RandomSampler,
         "thermal": physics.ThermalSampler,
