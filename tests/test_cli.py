@@ -65,6 +65,10 @@ WRONG: dict[str, tuple[str, str]] = {
     "sampler.random.count=0": ("sampler.random.count=0", "at least 1"),
     "sampler=thermal sampler.temperatures=[]": ("sampler.temperatures=[]", "positive temperatures"),
     "labeler.batch_size=0": ("labeler.batch_size=0", "positive"),
+    "compute.workers=0": ("compute.workers=0", "positive"),
+    "compute.cluster=pbs": ("compute.cluster=pbs", "tcp://host:8786"),
+    "compute.cluster=slurm compute.slurm.walltime=soon": ("compute.slurm.walltime=soon", "01:00:00"),
+    "compute.slurm.cores=0": ("compute.slurm.cores=0", "positive"),
     "name=a/b": ("name=a/b", "letters, digits"),
     "hamiltonian.t=[0,0]": ("hamiltonian.t=[0.0, 0.0]", "must not be zero"),
     "descriptor.cutoff=0.5": ("descriptor.cutoff=0.5", "at least 1"),
@@ -180,7 +184,7 @@ def test_cuda_needs_torch_and_for_labels_cupy(monkeypatch: pytest.MonkeyPatch) -
     """On any machine: a driver and a torch that see a GPU, but no CuPy."""
     import torch
 
-    monkeypatch.setattr("magsim.config.checks.job.driver_sees_a_gpu", lambda: True)
+    monkeypatch.setattr("magsim.config.checks.compute.driver_sees_a_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(ConfigError, match=r"compute\.device=cuda: cupy is not installed"):

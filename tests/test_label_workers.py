@@ -323,14 +323,14 @@ def test_two_workers_make_the_dataset_of_one_process(outputs: Path, tmp_path: Pa
 
 
 class Session:
-    """A run with two workers in a process of its own."""
+    """A run in a process of its own."""
 
-    def __init__(self, outputs: Path, output: Path, *words: str) -> None:
-        environment = os.environ | {"MAGSIM_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1"}
+    def __init__(self, outputs: Path, output: Path, *words: str, **environment: str) -> None:
+        environment |= {"MAGSIM_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1"}
         self.output = output
         self.process = subprocess.Popen(
-            [sys.executable, str(RUN), *LONG, f"output={output}", "compute.workers=2", *words],
-            env=environment,
+            [sys.executable, str(RUN), *LONG, f"output={output}", *(words or ["compute.workers=2"])],
+            env=os.environ | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -392,40 +392,33 @@ def test_an_interrupted_job_ends_its_workers(outputs: Path, number: int, code: i
 def test_jobs_of_a_queue_are_workers_and_those_that_end_are_submitted_again(
     outputs: Path, tmp_path: Path
 ) -> None:
-    """sbatch and scancel are scripts that run the job here and end it; the first job dies at once."""
+    """sbatch and scancel are scripts that run the job here and end it; the first job dies."""
     pytest.importorskip("dask_jobqueue")
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "sbatch").write_text(
         f'#!/bin/bash\ncp "$1" {tmp_path}/script-$$\n'
-        f"if mkdir {tmp_path}/first 2> /dev/null; then sleep 0 & else\n"
-        'setsid bash "$1" > /dev/null 2>&1 &\nfi\necho "Submitted batch job $!"\n'
+        f'setsid bash {tmp_path}/script-$$ > /dev/null 2>&1 &\necho "Submitted batch job $!"\n'
+        f"echo $! >> {tmp_path}/jobs\n"
     )
     (programs / "scancel").write_text('#!/bin/bash\nkill -- "-$1"\n')
     for program in programs.iterdir():
         program.chmod(0o755)
-    environment = os.environ | {
-        "MAGSIM_OUTPUTS": str(outputs),
-        "OMP_NUM_THREADS": "1",
-        "PATH": f"{programs}:{os.environ['PATH']}",
-    }
     words = [
-        "compute.cluster=slurm",
         "compute.workers=1",
+        "compute.cluster=slurm",
         "compute.slurm.queue=fast",
         "compute.slurm.walltime=00:10:00",
         "compute.slurm.directives=[--exclusive]",
     ]
-    done = subprocess.run(
-        [sys.executable, str(RUN), *SMALL, f"output={outputs / 'queue.zarr'}", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert_same(open_dataset(outputs / "queue.zarr"), serial(outputs / "one.zarr", *SMALL))
+    session = Session(outputs, outputs / "queue.zarr", *words, PATH=f"{programs}:{os.environ['PATH']}")
+    session.wait_for_parts(12)
+    os.killpg(int((tmp_path / "jobs").read_text().split()[0]), signal.SIGKILL)
+    said, _ = session.process.communicate(timeout=120)
+    assert session.process.returncode == 0, said
+    assert len((tmp_path / "jobs").read_text().split()) == 2
+    assert "1 of the workers lost" in said
+    assert_same(open_dataset(outputs / "queue.zarr"), serial(outputs / "one.zarr", *LONG))
     script = next(iter(tmp_path.glob("script-*"))).read_text()
     for line in ("-p fast", "-t 00:10:00", "-n 1", "--exclusive"):
         assert f"#SBATCH {line}" in script

@@ -111,6 +111,7 @@ def _slurm(cfg: DictConfig, folder: Path, level: int) -> Any:
         queue=asked.queue,
         account=asked.account,
         walltime=str(asked.walltime),
+        job_name="magsim-label",
         cores=1,  # tasks at a time
         processes=1,
         job_cpu=int(asked.cores),

@@ -28,6 +28,7 @@ from magsim.tasks.labelling import Places, batch_size, commit, tell_rate
 SMALL_PIECE = 8  # snapshots on a CPU, where a batch gains nothing: what a lost worker loses
 COMMIT_EVERY = 2.0  # seconds
 LOOK_EVERY = 1.0  # seconds between looks at who is there
+SILENCE = 60.0  # seconds without any worker that are worth a line
 AHEAD = 2  # pieces handed out for each worker
 
 
@@ -133,7 +134,7 @@ class _Foreman:
         self._reports: SimpleQueue[Any] = SimpleQueue()
         self._out: dict[Any, int | None] = {}  # future -> piece, or None: the time step
         self._members = crew.members()
-        self._looked = self._committed = time.monotonic()
+        self._looked = self._committed = self._seen = time.monotonic()
         self._dt: float | None = None
         self._torques: dict[str, float] = {}
 
@@ -220,3 +221,8 @@ class _Foreman:
                 self.lost += len(gone)
                 self.run.say(f"  {len(gone)} of the workers lost; what they had in hand is made again.")
             self._members = members
+            if members:
+                self._seen = now
+            elif now - self._seen > SILENCE:
+                self._seen = now
+                self.run.say(f"  waiting: none of the {self.crew.size} workers is there.")
