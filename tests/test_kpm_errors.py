@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -199,16 +200,27 @@ class TestErrors:
 
     @pytest.mark.slow
     def test_moments_on_30x30_bring_the_published_torque_errors(self) -> None:
-        """Square, J=6, f=.485, T=.02: exponential without Jackson's kernel, 1/M with it."""
+        """Square, J=6, f=.485, T=.02: exponential without Jackson's kernel, 1/M with it.
+
+        The published numbers belong to an interval around the levels of this one configuration. That of the
+        labeler holds every texture, is wider by b = 10 against 8.7, and takes that many more moments.
+        """
         hamiltonian = sd("square", (30, 30), J=6.0, filling=0.485, T=0.02)
         spins = random_spins(900, np.random.default_rng(0), (1,))
         exact = transverse(EDLabeler(hamiltonian).label(spins).field, spins)
-        for jackson, expected in ((False, (2e-4, 3e-6, 1e-9)), (True, (2e-3, 7e-4, 2e-4))):
+        levels = np.linalg.eigvalsh(hamiltonian.dense(spins))[0]
+        tight = {"a": 0.5 * (levels[0] + levels[-1]), "b": 0.505 * float(np.ptp(levels))}
+        for jackson, interval, expected in (
+            (False, tight, (2e-4, 3e-6, 1e-9)),
+            (True, tight, (2e-3, 7e-4, 2e-4)),
+            (False, {}, (2.5e-4, 6.7e-6, 6.3e-9)),
+        ):
             for moments, value in zip((512, 1024, 2048), expected, strict=True):
                 labeler = KPMLabeler(hamiltonian, probes="identity", moments=moments, jackson=jackson)
+                labeler.__dict__["expansion"] = replace(labeler.expansion, **interval)
                 rms = np.sqrt(np.mean((transverse(labeler.label(spins).field, spins) - exact) ** 2))
-                print(f"jackson={jackson} M={moments}: {rms:.2e}")
-                assert value / 3 < rms < 3 * value
+                print(f"jackson={jackson} b={labeler.expansion.b:.3f} M={moments}: {rms:.2e}")
+                assert value / 2 < rms < 2 * value
 
 
 def covered(hamiltonian: SDHamiltonian, count: int, **keys: Any) -> None:
@@ -220,7 +232,7 @@ def covered(hamiltonian: SDHamiltonian, count: int, **keys: Any) -> None:
     ratio = np.abs(labels.field - exact.field).max(axis=(1, 2)) / labels.error
     assert (ratio < 1).mean() > 0.95 - 2 * np.sqrt(0.95 * 0.05 / count)
     assert np.median(ratio) > 0.3
-    rms = np.sqrt(((labels.field - exact.field) ** 2).mean(axis=(1, 2)))
+    rms = np.sqrt((transverse(labels.field - exact.field, spins) ** 2).mean(axis=(1, 2)))
     assert np.median(rms / labels.extra["stochastic_error"]) == pytest.approx(1.0, abs=0.2)
     ours, theirs = labels.energy - exact.energy, labels.extra["energy_error"]
     assert np.sqrt(np.mean(ours**2) / np.mean(theirs**2)) == pytest.approx(1.0, abs=0.35)
