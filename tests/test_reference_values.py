@@ -10,8 +10,10 @@ from magsim.dynamics import ClassicalField, ExactField
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.hamiltonian.electronic import PAULI, Electrons, SDHamiltonian
 from magsim.labelers import EDLabeler
+from magsim.labelers.locality import central_site, summarise, torque_variance, within
 from magsim.lattice import Lattice, make_lattice
-from magsim.spins import ferromagnet, neel, normalise, order_120, random_spins, tetrahedral, transverse
+from magsim.samplers.surroundings import IndependentSpins
+from magsim.spins import ferromagnet, neel, normalise, order_120, tetrahedral, transverse
 
 PERFECT_CHIRALITY = 4 / (3 * np.sqrt(3))
 
@@ -241,18 +243,15 @@ def test_susceptibility_with_third_neighbour_hopping_peaks_at_period_six_along_a
 def test_a_torque_depends_little_on_far_spins(
     name: str, J: float, filling: float, floors: dict[float, float]
 ) -> None:
-    """Nearsightedness: rms per component of the transverse field of a site when spins outside a radius are
-    drawn again, the mean over states, within its error."""
+    """Nearsightedness: standard deviation per component of the transverse field of a site when spins
+    outside a radius are drawn again, the mean over states, within its error."""
     lattice = make_lattice(name, (12, 12))
     labeler = EDLabeler(SDHamiltonian(lattice=lattice, hopping=(1.0,), J=J, filling=filling, T=0.02))
-    rng = np.random.default_rng(0)
-    states = random_spins(lattice.n_sites, rng, (24,))
+    states, site = IndependentSpins.make(lattice.n_sites, 24, seed=0), central_site(lattice)
     for radius, floor in floors.items():
-        near = [0, *(j for shell in lattice.shells_within(radius) for j in shell.j[shell.i == 0])]
-        spreads = []
-        for state in states:
-            again = random_spins(lattice.n_sites, rng, (8,))
-            again[:, near] = state[near]
-            field = transverse(labeler.label(again).field, again)[:, 0]
-            spreads.append(np.sqrt(field.var(axis=0, ddof=1).mean()))
-        assert np.mean(spreads) == pytest.approx(floor, rel=0.25)
+        inside = within(lattice, site, radius)
+        variances = [
+            torque_variance(labeler, site, inside, states.states[i], states.draw(i, inside, 8))[0]
+            for i in range(24)
+        ]
+        assert summarise(radius, inside, variances).typical == pytest.approx(floor, rel=0.25)

@@ -11,9 +11,10 @@ import numpy as np
 
 from magsim.lattice import Lattice
 from magsim.lattice.brillouin import SymmetryPath
+from magsim.observables import TETRAHEDRAL_CHIRALITY
 from magsim.report import style
 from magsim.report.geometry import window
-from magsim.report.maps import _frame, _map_panels, _nearest
+from magsim.report.maps import _frame, _map_panels, _nearest, _triangles
 from magsim.report.numbers import number
 
 ENERGY = r"energy $E$ $(t)$"
@@ -203,38 +204,48 @@ def _spin_colours() -> Any:
 
 
 def local_density_map(
-    path: str | Path, lattice: Lattice, densities: np.ndarray, titles: Sequence[str]
+    path: str | Path,
+    lattice: Lattice,
+    densities: np.ndarray,
+    titles: Sequence[str],
+    chirality: np.ndarray | None = None,
 ) -> Path:
-    """Local density of states on every site, a panel for each energy.
+    """Local density of states on every site, a panel for each energy, beside the chirality of the spins.
 
     Args:
         path: figure to write.
         lattice: two-dimensional.
         densities: ``(M, N)``.
         titles: above the panels.
+        chirality: of ``lattice.triangles()``; None leaves that panel out.
 
     Returns:
         ``path``.
     """
     view = window(lattice)
     index, distance, extent = _nearest(lattice, lattice.positions, view)
-    top = float(densities.max())
-    with _map_panels(path, view, len(densities)) as (figure, axes):
-        for panel, values, title in zip(axes, densities, titles, strict=True):
+    look = {"location": "bottom", "shrink": 0.8, "aspect": 28, "pad": 0.03}
+    with _map_panels(path, view, len(densities) + (chirality is not None)) as (figure, axes):
+        figure.set_size_inches(figure.get_figwidth() - 0.55, figure.get_figheight() + 0.85)
+        bars = []
+        if chirality is not None:
+            limit = float(TETRAHEDRAL_CHIRALITY)
+            corners = lattice.triangle_corners(lattice.triangles())
+            artist = _triangles(axes[0], lattice, corners, chirality, view)
+            artist.set(cmap=style.diverging(), clim=(-limit, limit))
+            _frame(axes[0], view, "chirality")
+            bars.append(figure.colorbar(artist, ax=axes[0], extend="both", **look))
+            bars[0].set_label(r"$\mathbf{S}_i\cdot(\mathbf{S}_j\times\mathbf{S}_k)$")
+        panels = axes[len(axes) - len(densities) :]
+        for panel, values, title in zip(panels, densities, titles, strict=True):
             image = np.where(distance < 1.2, values[index], np.nan)
-            artist = panel.imshow(
-                image,
-                extent=extent,
-                origin="lower",
-                cmap=style.INTENSITY,
-                vmin=0,
-                vmax=top,
-                interpolation="antialiased",
-            )
+            artist = panel.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
+            artist.set(cmap=style.INTENSITY, clim=(0, float(densities.max())))
             _frame(panel, view, title)
-        bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02)
-        bar.set_label("states per $t$")
-        bar.outline.set_linewidth(0.6)
+        bars.append(figure.colorbar(artist, ax=list(panels), **{**look, "shrink": 0.8 / len(panels)}))
+        bars[-1].set_label("local density of states, per site and $t$")
+        for bar in bars:
+            bar.outline.set_linewidth(0.6)
     return Path(path)
 
 

@@ -61,6 +61,13 @@ class Locality:
         """The smallest radius from which on the floor is below this share of the rms torque."""
         return sufficient_radius(self.floors, share * self.rms_torque)
 
+    @property
+    def label(self) -> str:
+        """The kind with what tells it from others of its kind."""
+        if "temperature" in self.facts:
+            return f"{self.kind}, T = {self.facts['temperature']:g}"
+        return f"{self.kind}, {self.facts['texture']}" if "texture" in self.facts else self.kind
+
     def as_json(self) -> dict[str, Any]:
         """What is stored."""
         rows = [asdict(f) | {"relative": f.floor / self.rms_torque} for f in self.floors]
@@ -193,7 +200,8 @@ def advice(result: Locality) -> str:
 
 def _page(cfg: DictConfig, run: Run, results: list[Locality]) -> None:
     figure = locality_figure(
-        run.folder / "locality.png", {r.kind: (r.rms_torque, list(r.floors)) for r in results}
+        run.folder / "locality.png",
+        {r.label.replace("_", " "): (r.rms_torque, list(r.floors)) for r in results},
     )
     run.image("locality", figure)
     caption = (

@@ -29,6 +29,7 @@ from magsim.labelers.spectrum import (
 )
 from magsim.lattice import Lattice
 from magsim.lattice.brillouin import symmetry_path
+from magsim.observables import scalar_chirality
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.report.spectrum import (
     Density,
@@ -103,7 +104,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     metrics["spectrum/density_at_mu"] = float(np.interp(mu, energies, density.values))
     arrays["density"] = density.values
     np.savez_compressed(run.folder / "spectrum.npz", **arrays)  # type: ignore[arg-type]
-    maps, words = _local(cfg, run, hamiltonian, (levels, weights), (energies, local), mu)
+    maps, words = _local(cfg, run, hamiltonian.lattice, spins, (levels, weights), (energies, local), mu)
     for key, value in metrics.items():
         run.say(f"  {key.removeprefix('spectrum/').replace('_', ' ')}: {value:.6g}")
     _page(cfg, run, name, metrics, pictures, maps, words)
@@ -208,13 +209,14 @@ def _draw_irregular(
 def _local(
     cfg: DictConfig,
     run: Run,
-    hamiltonian: Electrons,
+    lattice: Lattice,
+    spins: np.ndarray,
     states: tuple[np.ndarray, np.ndarray],
     curves: tuple[np.ndarray, np.ndarray],
     mu: float,
 ) -> tuple[list[Picture], str]:
     """Maps of the local density of states, or a sentence where there is nothing to see."""
-    lattice, eta = hamiltonian.lattice, float(cfg.task.eta)
+    eta = float(cfg.task.eta)
     energies = [mu, *map(float, cfg.task.energies)]
     densities = broadened(*states, np.array(energies), eta)
     scale = float(densities.max())
@@ -224,13 +226,16 @@ def _local(
         titles = [
             f"$E$ = {energy:.4g}" + (r" ($\mu$)" if k == 0 else "") for k, energy in enumerate(energies)
         ]
-        figure = local_density_map(run.folder / "local_density.png", lattice, densities, titles)
+        chirality = scalar_chirality(lattice, spins) if len(lattice.triangles()) else None
+        figure = local_density_map(run.folder / "local_density.png", lattice, densities, titles, chirality)
     elif lattice.dim == 1:
         figure = local_density_along(run.folder / "local_density.png", *curves, mu)
     else:
         return [], "The local density of states is in spectrum.npz; in three dimensions it is not drawn."
     run.image("local_density", figure)
-    return [Picture(figure, f"Local density of states, both spins, levels broadened by {eta:g}.")], ""
+    caption = f"Local density of states, both spins together, levels broadened by {eta:g}"
+    beside = "; beside the scalar chirality of the spins" if lattice.dim == 2 else ""
+    return [Picture(figure, f"{caption}{beside}.")], ""
 
 
 def _page(
