@@ -233,3 +233,20 @@ def test_what_cannot_be_measured_is_refused(
 ) -> None:
     assert main([*SMALL, "task=locality", *words.split()]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_field_of_an_energy_model_sees_twice_its_cutoff_and_no_further() -> None:
+    """The page of a trained model compares it with the floor at that radius."""
+    import torch
+    from random_models import trained
+
+    lattice = make_lattice("square", (8, 8))
+    model = trained(lattice, cutoff=1.0)
+    spins = random_spins(64, np.random.default_rng(0))
+    before = model(torch.tensor(spins[None]))[1][0].detach().numpy()
+    turned = spins.copy()
+    turned[0] = -turned[0]
+    change = np.abs(model(torch.tensor(turned[None]))[1][0].detach().numpy() - before).max(axis=1)
+    seen = within(lattice, 0, 2.0)
+    assert change[within(lattice, 0, 2.0) & ~within(lattice, 0, 1.9)].min() > 1e-6
+    assert change[~seen].max() < 1e-12

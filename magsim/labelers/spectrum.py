@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from magsim.arrays import eigh
+from magsim.arrays import array_module, eigh, to_numpy
 from magsim.hamiltonian.electronic import Electrons
 from magsim.labelers.ensemble import canonical_T0, solve_mu
 from magsim.lattice import Lattice
 
 
-def eigenstates(hamiltonian: Electrons, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Levels ``(K,)`` of spins ``(N, 3)`` and their states ``(N, s, K)``, s = 1 or 2 states on a site."""
-    levels, vectors = eigh(hamiltonian.dense(np.asarray(spins, dtype=np.float64)[None]))
+def eigenstates(
+    hamiltonian: Electrons, spins: np.ndarray, device: str = "cpu"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Levels ``(K,)`` of spins ``(N, 3)`` and their states ``(N, s, K)``, s = 1 or 2 states on a site; solved
+    on ``cpu`` or ``cuda``."""
+    xp = array_module(device)
+    matrix = hamiltonian.dense(xp.asarray(spins, dtype=np.float64)[None], xp)
+    levels, vectors = (to_numpy(part)[0] for part in eigh(matrix, xp))
     # spin-orbital index 2 i + s: the states of a site are neighbours
-    return levels[0], vectors[0].reshape(hamiltonian.lattice.n_sites, -1, levels.shape[1])
+    return levels, vectors.reshape(hamiltonian.lattice.n_sites, -1, len(levels))
 
 
 def site_weights(states: np.ndarray) -> np.ndarray:

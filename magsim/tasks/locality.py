@@ -30,6 +30,7 @@ from magsim.tasks.pages import publish
 from magsim.tasks.states import reference_texture
 
 LIMITS = (0.5, 0.3, 0.2, 0.1, 0.05)  # of the rms torque
+NEGLIGIBLE = 0.2  # error of the labels over a floor: adds 2 % in square
 FRAMES = 2  # of every thermal trajectory
 
 MEANINGS = {
@@ -183,6 +184,11 @@ def _tell(run: Run, result: Locality, bar: ProgressBar) -> None:
         value = f"{f.floor:.4g} +- {f.error:.1g}"
         run.say(f"    R = {f.radius:5.3f} ({f.inside:3d} spins)  {value:<19} {share:.3f} of rms")
     run.say(f"  {advice(result)}")
+    if result.label_error > NEGLIGIBLE * min(f.floor for f in result.floors):
+        run.say(
+            f"  the labels themselves may be wrong by {result.label_error:.1e}: a part of every floor; "
+            "a more accurate labeler (labeler=ed) tells more"
+        )
     run.say(f"  {seconds(bar.elapsed)}, {bar.rate:.3g} solutions/s")
 
 

@@ -42,7 +42,7 @@ from magsim.report.spectrum import (
 from magsim.runs import Run
 from magsim.samplers import FileSampler
 from magsim.spins import random_spins, rng
-from magsim.tasks.build import build_labeler
+from magsim.tasks.build import build_labeler, labeler_device
 from magsim.tasks.pages import publish
 from magsim.tasks.states import reference_texture
 
@@ -79,7 +79,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     run.headline("Spectrum")
     name, spins = _state(cfg, run, labeler)
     eta = float(cfg.task.eta)
-    levels, states = eigenstates(hamiltonian, spins)
+    levels, states = eigenstates(hamiltonian, spins, labeler_device(cfg))
     weights = site_weights(states)
     bands = _bands(cfg, run, hamiltonian, spins)
     all_levels = levels if bands is None else bands.levels

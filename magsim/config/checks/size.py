@@ -51,7 +51,8 @@ def _memory(cfg: DictConfig) -> None:
     # on a GPU the solutions lie in its memory, and here what they are made from
     on_gpu = cfg.compute.device == "cuda" or (cfg.compute.device == "auto" and driver_sees_a_gpu())
     matrices = 1 if on_gpu else MATRICES
-    linear = cfg.labeler.name == "kpm"  # vectors alone: far below what the dynamics hold
+    # vectors alone, far below what the dynamics hold; but task=spectrum diagonalises, whoever labels
+    linear = cfg.labeler.name == "kpm" and cfg.task.name != "spectrum"
     for key in () if linear else lattice_keys(cfg):
         sites = _sites(cfg, key)
         if cfg.task.name == "benchmark" and sites > cfg.task.exact_max_sites:
