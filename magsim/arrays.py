@@ -81,21 +81,26 @@ SMALL_BATCHED = 32  # cuSOLVER's own limit for its batched solver
 def eigh(matrices: Any, xp: ModuleType = np) -> tuple[Any, Any]:
     """Eigenvalues ``(B, n)`` and eigenvectors ``(B, n, n)`` of Hermitian matrices ``(B, n, n)``.
 
-    CuPy: batched on the GPU. NumPy: small matrices are shared among the cores, one thread each, so that a
-    batch gives bitwise what its members give alone; large ones run one after another on all cores with
-    LAPACK's ``evr``, its fastest driver.
+    CuPy: batched on the GPU. NumPy: matrices are shared among the cores, one thread each, so that a batch
+    gives bitwise what its members give alone with one thread; large ones by LAPACK's ``evr``, its fastest
+    driver. A large one that is alone gets all threads of BLAS.
     """
     if xp is not np:
         return _eigh_cupy(matrices, xp)
-    if matrices.shape[-1] > SMALL_MATRIX:
-        from scipy.linalg import eigh as lapack
+    large = matrices.shape[-1] > SMALL_MATRIX
+    if large:
+        from magsim.lapack import evr
 
-        pairs = [lapack(matrix, driver="evr", check_finite=False) for matrix in matrices]
-        return np.stack([values for values, _ in pairs]), np.stack([vectors for _, vectors in pairs])
+        if len(matrices) == 1:
+            levels, vectors = evr(matrices[0])
+            return levels[None], vectors[None]
     from threadpoolctl import threadpool_limits
 
     workers = min(cores(), len(matrices))
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+        if large:
+            pairs = list(pool.map(evr, matrices))
+            return np.stack([values for values, _ in pairs]), np.stack([vectors for _, vectors in pairs])
         parts = list(pool.map(np.linalg.eigh, np.array_split(matrices, workers)))
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
