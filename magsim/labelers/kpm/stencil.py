@@ -10,8 +10,9 @@ from scipy import sparse
 
 from magsim.hamiltonian.electronic import SDHamiltonian
 
-CACHE = 1.25 * 2**20  # bytes of a core's cache that a wave may fill
+CACHE = 1.25 * 2**20  # bytes of a core's own cache that a wave may fill
 DEEPEST = 8  # steps in one wave; more gain nothing
+LEAST = 3  # where the own cache is too small: the shared one, too, is faster than memory
 
 
 class Recursion(Protocol):
@@ -70,7 +71,7 @@ class Stencil:
     def depth(self, vectors: int) -> int:
         """Steps of a wave whose ``vectors`` arrays stay in the cache."""
         widest = int(np.diff(self.levels).max()) * vectors * 256
-        return int(np.clip(CACHE // widest - 2, 1, DEEPEST))
+        return int(np.clip(CACHE // widest - 2, LEAST, DEEPEST))
 
 
 def _levels(matrix: sparse.csr_matrix, start: np.ndarray) -> np.ndarray:
