@@ -150,7 +150,7 @@ def test_the_rest_of_a_correlated_state_is_moved_and_turned_to_fit_the_inside() 
     np.testing.assert_allclose(best, state, atol=1e-12)
     assert np.abs(other[inside] - state[inside]).max() > 0.1
     assert len(ensemble.draw(0, inside, 8)) == 2, "those of other families"
-    assert ensemble.misfit(0, inside, 1) < 1e-6 < ensemble.misfit(0, inside, 2)
+    assert ensemble.misfit(0, inside, best[None]) < 1e-6 < ensemble.misfit(0, inside, other[None])
 
 
 def test_moves_respect_open_boundaries() -> None:
@@ -162,7 +162,7 @@ def test_moves_respect_open_boundaries() -> None:
     inside = within(lattice, central_site(lattice), 1.0)
     assert len(ensemble._translations) == 3
     np.testing.assert_allclose(ensemble.draw(0, inside, 1)[0], state, atol=1e-12)
-    assert ensemble.misfit(0, inside, 2) > 0.1
+    assert ensemble.misfit(0, inside, ensemble.draw(0, inside, 2)) > 0.1
 
 
 def test_the_sufficient_radius_is_the_one_from_which_on_all_floors_are_low() -> None:

@@ -7,6 +7,7 @@ configurations whose spins outside go together with what lies inside.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -97,24 +98,25 @@ class FittingConfigurations:
 
     def draw(self, index: int, inside: np.ndarray, count: int) -> np.ndarray:
         others = np.flatnonzero(self.family != self.family[index]).tolist()
-        fits = sorted((self._fit(index, other, inside) for other in others), key=lambda fit: fit[0])
-        return np.stack([spins for _, spins in fits[:count]])
+        fits = sorted((self._fit(index, other, inside) for other in others), key=lambda fit: -fit[0])
+        return np.stack(
+            [self.states[other][self._translations[move]] @ turn for _, other, move, turn in fits[:count]]
+        )
 
-    def misfit(self, index: int, inside: np.ndarray, count: int) -> float:
-        """rms distance ``|S - S'|`` between the spins inside and those of the alternatives."""
-        difference = self.draw(index, inside, count)[:, inside] - self.states[index, inside]
+    def misfit(self, index: int, inside: np.ndarray, drawn: np.ndarray) -> float:
+        """rms distance ``|S - S'|`` between the spins inside and those of alternatives ``(K, N, 3)``."""
+        difference = drawn[:, inside] - self.states[index, inside]
         return float(np.sqrt((difference**2).sum(-1).mean()))
 
-    def _fit(self, index: int, other: int, inside: np.ndarray) -> tuple[float, np.ndarray]:
-        """Minus the overlap per spin of the best image of another state, and that image."""
-        target = self.states[index, inside]
-        moved = self.states[other][self._translations]  # (moves, N, 3)
-        correlation = np.einsum("tma,mb->tab", moved[:, inside], target)
+    def _fit(self, index: int, other: int, inside: np.ndarray) -> tuple[float, int, int, np.ndarray]:
+        """Overlap of the best image of another state with the inside; the state, its move and its turn."""
+        moved = self.states[other][self._translations[:, inside]]  # (moves, spins inside, 3)
+        correlation = np.einsum("tma,mb->tab", moved, self.states[index, inside])
         left, overlap, right = np.linalg.svd(correlation)
         best = int(np.argmax(overlap.sum(axis=1)))
-        return -float(overlap[best].sum()) / len(target), moved[best] @ (left[best] @ right[best])
+        return float(overlap[best].sum()), other, best, left[best] @ right[best]
 
-    @property
+    @cached_property
     def _translations(self) -> np.ndarray:
         """``(moves, N)`` site that each site takes its spin from, for every move along the periodic axes."""
         lattice = self.lattice

@@ -127,16 +127,18 @@ def measure(cfg: DictConfig, run: Run, labeler: Labeler, kind: str) -> Locality:
     with run.progress(f"{kind} states", (1 + len(radii)) * count * draws, "exact solutions") as bar:
         for radius in [0.0, *map(float, radii)]:
             inside = within(lattice, site, radius)
-            variances = []
+            variances, misfits = [], []
             for index in range(count):
                 others = ensemble.draw(index, inside, draws)
+                if isinstance(ensemble, FittingConfigurations):
+                    misfits.append(ensemble.misfit(index, inside, others))
                 variance, error = torque_variance(labeler, site, inside, states[index], others)
                 variances.append(variance)
                 errors.append(error)
                 bar.advance(draws, radius=radius)
             floors.append(summarise(radius, inside, variances))
-            if isinstance(ensemble, FittingConfigurations):
-                misfit.append(float(np.mean([ensemble.misfit(i, inside, draws) for i in range(count)])))
+            if misfits:
+                misfit.append(float(np.mean(misfits)))
         facts["seconds"] = bar.elapsed
     if misfit:
         facts["misfit"] = misfit
