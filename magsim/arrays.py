@@ -6,6 +6,7 @@ Only this module imports cupy. Code that computes on arrays asks for the namespa
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -71,6 +72,14 @@ def free_memory(xp: ModuleType) -> float:
         return 2.0 * 2**30
     free, _ = xp.cuda.runtime.memGetInfo()
     return 0.8 * float(free)
+
+
+def physical_memory() -> float:
+    """Bytes of memory of this machine; infinite where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 # Below this size LAPACK gains nothing from threads inside one matrix (and loses a lot when cores are shared).

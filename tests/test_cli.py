@@ -29,7 +29,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "experiment=tetraedral": ("experiment=tetraedral", "Did you mean tetrahedral?"),
     "task=labels": ("task=labels", "pipeline"),
     "latice=square": ("latice=square", "Did you mean lattice?"),
-    "labeler.name=kmp": ("labeler.name=kmp", "one of ed"),
+    "labeler.name=kmp": ("labeler.name=kmp", "Did you mean kpm?"),
     "protocol.name=anneal": ("protocol.name=anneal", "choose protocol=anneal"),
     "experiment=smoke sampler=thermal": ("sampler=thermal", "cannot be combined with experiment=smoke"),
     "lattice=null": ("lattice=null", "triangular"),

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from magsim.labelers.auto import AutoLabeler
+from magsim.labelers.costs import Costs
 from magsim.labelers.ed import EDLabeler
 from magsim.labelers.greens import GreensLabeler
 from magsim.labelers.kpm import KPMLabeler
 from magsim.labelers.labels import Labeler, Labels
 
 # Name of the option -> labeler; called with the Hamiltonian, ``device`` and the keys of the option.
-LABELERS: dict[str, Callable[..., Labeler]] = {"ed": EDLabeler, "greens": GreensLabeler, "kpm": KPMLabeler}
+LABELERS: dict[str, Callable[..., Labeler]] = {
+    "auto": AutoLabeler,
+    "ed": EDLabeler,
+    "greens": GreensLabeler,
+    "kpm": KPMLabeler,
+}
 
-__all__ = ["LABELERS", "EDLabeler", "GreensLabeler", "KPMLabeler", "Labeler", "Labels"]
+__all__ = [
+    "LABELERS",
+    "AutoLabeler",
+    "Costs",
+    "EDLabeler",
+    "GreensLabeler",
+    "KPMLabeler",
+    "Labeler",
+    "Labels",
+]

@@ -16,6 +16,7 @@ from magsim.hamiltonian import HAMILTONIANS, ClassicalHamiltonian, Electrons
 from magsim.labelers import LABELERS, Labeler
 from magsim.lattice import Lattice, make_lattice
 from magsim.samplers import SAMPLERS, MixedSampler, QuenchSampler, RandomSampler, Sampler
+from magsim.tasks.costs import load_costs
 
 
 def plain(node: Any) -> dict[str, Any]:
@@ -80,12 +81,16 @@ def build_labeler(cfg: DictConfig, lattice: Lattice | None = None) -> Labeler:
 
     Raises:
         ConfigError: unknown name, or ``compute=cuda`` without cupy or GPU.
+        DataError: ``labeler=auto`` cannot read the rates of this machine.
     """
     node = plain(cfg.labeler)
     name = node.pop("name")
     if name not in LABELERS:
         raise ConfigError("labeler.name", name, f"known labelers are {', '.join(LABELERS)}.")
-    return LABELERS[name](build_hamiltonian(cfg, lattice), device=labeler_device(cfg), **node)
+    device = labeler_device(cfg)
+    if name == "auto":
+        node["costs"] = load_costs(device)
+    return LABELERS[name](build_hamiltonian(cfg, lattice), device=device, **node)
 
 
 def build_classical(cfg: DictConfig, lattice: Lattice | None = None) -> ClassicalField | None:

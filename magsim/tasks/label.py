@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from magsim.dynamics import ClassicalField
 from magsim.errors import ConfigError
+from magsim.labelers import AutoLabeler
 from magsim.learning.dataset import FORMAT_VERSION, UNITS, SpinDataset
 from magsim.learning.parts import PartStore
 from magsim.learning.store import open_dataset
@@ -126,10 +127,13 @@ def _fill(
         run.say(
             f"Dataset {writer.path} is unfinished: resuming after {len(writer)} of {len(sampler)} snapshots."
         )
+    labeler = build_labeler(cfg)
+    if isinstance(labeler, AutoLabeler):
+        run.say(f"  {labeler.reason}")
     if cfg.compute.workers > 1 or cfg.compute.cluster != "local":
         from magsim.tasks.label_workers import fill_with_workers  # dask takes a second
 
         fill_with_workers(writer, cfg, sampler, run)
     else:
-        labeler = Counting(one_by_one(build_labeler(cfg), labeler_device(cfg)))
-        fill_here(writer, cfg, sampler, labeler, classical, run)
+        counting = Counting(one_by_one(labeler, labeler_device(cfg)))
+        fill_here(writer, cfg, sampler, counting, classical, run)

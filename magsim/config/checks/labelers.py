@@ -10,8 +10,9 @@ from magsim.config.checks.require import between, one_of, positive, require
 def check_labeler(cfg: DictConfig) -> None:
     """Everything that says how the electrons are solved."""
     positive(cfg, "labeler.batch_size", null="as many as fit in memory")
-    if cfg.labeler.name == "greens":
+    if cfg.labeler.name in ("auto", "greens"):
         between(cfg, "labeler.tolerance", 0.0, 0.1)
+    if cfg.labeler.name == "greens":
         one_of(cfg, "labeler.precision", ("complex128", "complex64"))
         between(cfg, "labeler.smearing", 1e-6, 1.0, ends=True)
     if cfg.labeler.name == "kpm":

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 
 from omegaconf import DictConfig
 
+from magsim.arrays import cores, physical_memory
 from magsim.config.checks.require import require, value_of
 from magsim.config.checks.stages import driver_sees_a_gpu, lattice_keys
 from magsim.lattice import Lattice, make_lattice
 
 MATRICES = 6  # complex matrices that one exact solution holds at a time: H, eigenvectors, LAPACK's workspace
+NESTED = 45  # numbers per state and doubling of the states that a nested dissection holds
+KPM_VECTORS = 24  # of those at work at a time
 SPIN_COPIES = 8  # arrays of the size of the spins that a step of the dynamics holds
 GIB = 2.0**30
 
@@ -36,41 +38,46 @@ def shortest_periodic_side(lattice: Lattice) -> float:
     return float(min(sides, default=math.inf))
 
 
-def memory() -> float:
-    """Bytes of physical memory; infinite where the system does not say."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return math.inf
-
-
 def _memory(cfg: DictConfig) -> None:
-    available = memory()
+    available = physical_memory()
     machine = f"this machine has {available / GIB:.3g} GiB"
     per_site = 1 if cfg.hamiltonian.name == "double_exchange_projected" else 2
-    # on a GPU the solutions lie in its memory, and here what they are made from
-    on_gpu = cfg.compute.device == "cuda" or (cfg.compute.device == "auto" and driver_sees_a_gpu())
-    matrices = 1 if on_gpu else MATRICES
-    # vectors alone, far below what the dynamics hold; but task=spectrum diagonalises, whoever labels
-    linear = cfg.labeler.name == "kpm" and cfg.task.name != "spectrum"
-    for key in () if linear else lattice_keys(cfg):
+    for key in lattice_keys(cfg):
         sites = _sites(cfg, key)
         if cfg.task.name == "benchmark" and sites > cfg.task.exact_max_sites:
             continue
-        needed = 16.0 * matrices * (per_site * sites) ** 2
+        needed, formula = _of_a_label(cfg, per_site * sites)
         require(
             cfg,
             key,
             needed <= available,
-            f"exact labels of {_count(sites)} sites need about {needed / GIB:.3g} GiB ({matrices} x 16 bytes "
-            f"x {_count(per_site * sites)} states squared) and {machine}; a learned field "
-            "(checkpoint=...) runs on larger lattices.",
+            f"exact labels of {_count(sites)} sites need about {needed / GIB:.3g} GiB ({formula}) and "
+            f"{machine}; a learned field (checkpoint=...) runs on larger lattices.",
         )
     for key in _dynamics_keys(cfg):
         sites = _sites(cfg, key)
         needed = SPIN_COPIES * 24.0 * sites * cfg.protocol.replicas
         text = f"{cfg.protocol.replicas} times {_count(sites)} spins need about {needed / GIB:.3g} GiB"
         require(cfg, key, needed <= available, f"{text} and {machine}.")
+
+
+def _of_a_label(cfg: DictConfig, states: int) -> tuple[float, str]:
+    """Bytes of one exact solution, and how they come about."""
+    # on a GPU the solutions lie in its memory, and here what they are made from
+    on_gpu = cfg.compute.device == "cuda" or (cfg.compute.device == "auto" and driver_sees_a_gpu())
+    matrices = 1 if on_gpu else MATRICES
+    dense = 16.0 * matrices * states**2, f"{matrices} x 16 bytes x {_count(states)} states squared"
+    if cfg.labeler.name == "ed" or cfg.task.name == "spectrum":
+        return dense
+    if cfg.labeler.name == "kpm":
+        return 16.0 * KPM_VECTORS * states, f"{KPM_VECTORS} vectors of {_count(states)} states"
+    in_plane = 16.0 * cores() * NESTED * states * math.log2(states + 2)
+    # in a box the last wall is a plane of states^(2/3)
+    solid = 16.0 * cores() * 8 * states ** (4 / 3) if len(cfg.lattice.shape) > 2 else 0.0
+    needed = max(in_plane, solid)
+    if cfg.labeler.name == "auto" and dense[0] < needed:
+        return dense
+    return needed, f"nested dissection of {_count(states)} states on {cores()} threads"
 
 
 def _sites(cfg: DictConfig, key: str) -> int:

@@ -31,6 +31,13 @@ class KPMConfig(LabelerConfig):
 
 
 @dataclass
+class AutoConfig(LabelerConfig):
+    """The fastest of the others that meets a tolerance."""
+
+    tolerance: float = MISSING  # of a field component
+
+
+@dataclass
 class GreensConfig(LabelerConfig):
     """Fermi poles and selected inversion."""
 

@@ -61,7 +61,11 @@ OPTIONS: dict[str, dict[str, type]] = {
         "double_exchange": physics.SDConfig,
         "double_exchange_projected": physics.ProjectedConfig,
     },
-    "labeler": {"greens": labelers.GreensConfig, "kpm": labelers.KPMConfig},
+    "labeler": {
+        "auto": labelers.AutoConfig,
+        "greens": labelers.GreensConfig,
+        "kpm": labelers.KPMConfig,
+    },
     "sampler": {
         "random": physics.RandomSampler,
         "thermal": physics.ThermalSampler,

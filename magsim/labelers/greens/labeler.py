@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from magsim.labelers.greens.rational import FermiPoles, fermi_poles
 from magsim.labelers.labels import Labels
 
 OUTSIDE = 40  # mu is sought up to so many T outside the levels
-ROUGH = 1e-5  # tolerance of the counts that bracket mu
 LEAST = {"complex128": 1e-12, "complex64": 1e-7}  # tolerances of occupations that rounding allows
 
 
@@ -50,6 +49,8 @@ class GreensLabeler:
     precision: str = "complex128"
     smearing: float = 1e-4
 
+    independent: ClassVar[bool] = True
+
     def identity(self) -> dict[str, Any]:
         """Method, tolerance, precision and, at T = 0, the smearing."""
         chosen = {"name": "greens", "tolerance": self.tolerance, "precision": self.precision}
@@ -59,6 +60,13 @@ class GreensLabeler:
     def solver(self) -> GreensSolver:
         """The dissected Hamiltonian; made once."""
         return GreensSolver(self.hamiltonian, self.device)
+
+    @property
+    def n_poles(self) -> int:
+        """Number of poles of one solution."""
+        h = self.hamiltonian
+        T, mu = h.T or self.smearing, 0.0 if h.mu is None else h.mu
+        return len(self._poles(mu, T, self._occupation_tolerance).poles)
 
     @property
     def dtype(self) -> Any:
@@ -107,12 +115,12 @@ class GreensLabeler:
         low, high = self.hamiltonian.bounds
         tolerance = self._occupation_tolerance
 
-        def at(mu: float, tolerance: float, dtype: Any) -> Solution:
-            return self.solver.solve([values], [self._poles(mu, T, tolerance)], [mu], dtype)[0]
+        def precise(mu: float) -> Solution:
+            return self.solver.solve([values], [self._poles(mu, T, tolerance)], [mu], self.dtype)[0]
 
         return solve_mu(
-            rough=lambda mu: at(mu, ROUGH, np.dtype(np.complex64)).count,
-            precise=lambda mu: at(mu, tolerance, self.dtype),
+            below=lambda energy: self.solver.levels_below(values, energy),
+            precise=precise,
             electrons=electrons,
             bracket=(low - OUTSIDE * T, high + OUTSIDE * T),
             T=T,
