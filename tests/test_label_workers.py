@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
+from magsim.arrays import set_cores
 from magsim.config import check, compose
 from magsim.dynamics import ClassicalField
 from magsim.errors import ConfigError, RunError
@@ -38,7 +39,7 @@ from magsim.samplers import (
     ThermalSampler,
 )
 from magsim.spins import random_spins, rng
-from magsim.tasks import cluster, label_workers
+from magsim.tasks import cluster, label_worker, label_workers
 from magsim.tasks.cli import main
 from magsim.tasks.labelling import one_by_one
 
@@ -219,6 +220,13 @@ class Here:
         return {"here": 1}
 
 
+@pytest.fixture(autouse=True)
+def _cores_of_this_process() -> Iterator[None]:
+    """Where this process plays the worker, it takes the cores of one."""
+    yield
+    set_cores(None)
+
+
 @pytest.fixture
 def outputs(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path / "outputs"))
@@ -265,6 +273,15 @@ def test_a_label_that_fails_stops_the_job_with_its_sentence(outputs: Path, monke
     assert "snapshots" in capsys.readouterr().out
     assert not (outputs / "a.zarr" / ".parts").exists()
     assert open_dataset(outputs / "a.zarr").complete
+
+
+def test_a_worker_that_would_label_otherwise_is_refused(outputs: Path, monkeypatch) -> None:
+    """labeler=auto may choose another method on another machine; the key of the dataset names one."""
+    cfg = compose([*SMALL])
+    config = label_workers._portable(cfg)
+    job = label_worker.job_text(config, outputs, "cpu", 1, {"name": "greens"})
+    with pytest.raises(RunError, match=r"label with \{'name': 'ed'\}, .* one of \{'name': 'greens'\}"):
+        label_worker.suggest_timestep(job)
 
 
 def test_what_ends_every_worker_stops_the_job(outputs: Path, monkeypatch, capsys) -> None:

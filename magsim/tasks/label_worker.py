@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from magsim.arrays import set_cores
+from magsim.arrays import cores, set_cores
 from magsim.dynamics import ClassicalField
 from magsim.errors import MagsimError, RunError
 from magsim.labelers import Labels
@@ -53,16 +53,25 @@ class Made:
     dt: float | None = None
 
 
-def job_text(config: dict[str, Any], dataset: Path, device: str, threads: int | None) -> str:
-    """All that a worker needs to know of a job."""
-    return json.dumps(
-        {"config": config, "dataset": str(dataset), "device": device, "threads": threads}, sort_keys=True
-    )
+def job_text(
+    config: dict[str, Any], dataset: Path, device: str, threads: int | None, identity: dict[str, Any]
+) -> str:
+    """All that a worker needs to know of a job.
+
+    Args:
+        config: what it is built from.
+        dataset: where parts go.
+        device: of the labeler.
+        threads: cores of a worker; None: what it finds.
+        identity: of the labeler that the key of the dataset names.
+    """
+    content = {"config": config, "dataset": str(dataset), "device": device, "threads": threads}
+    return json.dumps({**content, "cores": cores(), "identity": identity}, sort_keys=True)
 
 
 def suggest_timestep(job: str) -> Made:
     """The time step of the dynamics of a job."""
-    with _one_at_a_time:
+    with _one_at_a_time, _plain_errors():
         bench = _bench(job)
         with bench.working() as labeler:
             dt = bench.sampler.timestep(bench.lattice, labeler, bench.seed, bench.classical)
@@ -79,21 +88,13 @@ def make_piece(job: str, piece: Piece, source: str | np.ndarray | None, dt: floa
     Raises:
         RunError: a label is not finite, or the dynamics failed.
     """
-    with _one_at_a_time:
+    with _one_at_a_time, _plain_errors():
         bench = _bench(job)
         if bench.parts.holds(piece.rows):  # made by a worker that was lost before it could say so
             return bench.told(bench.parts.read(PartStore.name(piece.rows), piece.rows), piece, 0)
         before = _before(bench.parts, piece, source)
-        try:
-            with bench.working() as labeler:
-                batch = bench.sampler.make(
-                    piece, bench.lattice, labeler, bench.seed, before, bench.classical, dt
-                )
-        # exceptions with more arguments than a sentence do not survive the journey
-        except MagsimError as error:
-            raise MagsimError(str(error)) from None
-        except RunError as error:
-            raise RunError(str(error)) from None
+        with bench.working() as labeler:
+            batch = bench.sampler.make(piece, bench.lattice, labeler, bench.seed, before, bench.classical, dt)
         assert batch.labels is not None
         code = bench.sampler.sources.index(batch.source)
         records = as_records(batch, batch.labels, code, piece.rows)
@@ -113,7 +114,15 @@ class _Bench:
         self.classical: ClassicalField | None = build_classical(cfg, self.lattice)
         self.seed = int(cfg.seed)
         self.parts = PartStore(content["dataset"])
-        self._labeler = one_by_one(build_labeler(cfg, self.lattice), content["device"])
+        set_cores(content["cores"])  # a labeler that chooses its method chooses for the whole machine
+        labeler = build_labeler(cfg, self.lattice)
+        found = json.loads(json.dumps(labeler.identity()))
+        if found != content["identity"]:
+            raise RunError(
+                f"a worker would label with {found}, this dataset is one of {content['identity']}; name the "
+                "labeler instead of labeler=auto."
+            )
+        self._labeler = one_by_one(labeler, content["device"])
         set_cores(content["threads"])
 
     @contextmanager
@@ -126,6 +135,17 @@ class _Bench:
         source = self.sampler.sources[int(arrays["source"][0])]
         torque = rms(transverse(arrays["field"], arrays["spins"]))
         return Made(PartStore.name(piece.rows), solved, source, torque)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Exceptions with more arguments than a sentence do not survive the journey to the parent."""
+    try:
+        yield
+    except MagsimError as error:
+        raise MagsimError(str(error)) from None
+    except RunError as error:
+        raise RunError(str(error)) from None
 
 
 # dask runs tasks in threads; limits of threads, and some labelers, know one at a time

@@ -20,7 +20,7 @@ from magsim.learning.parts import PartStore
 from magsim.learning.writer import DatasetWriter
 from magsim.runs import ProgressBar, Run
 from magsim.samplers import Piece, Sampler
-from magsim.tasks.build import labeler_device, plain
+from magsim.tasks.build import build_labeler, labeler_device, plain
 from magsim.tasks.cluster import Crew, open_crew
 from magsim.tasks.label_worker import Made, job_text, make_piece, suggest_timestep
 from magsim.tasks.labelling import Places, batch_size, commit, tell_rate
@@ -49,7 +49,8 @@ def fill_with_workers(writer: DatasetWriter, cfg: DictConfig, sampler: Sampler, 
         where = kind.get(cfg.compute.cluster, f"of {cfg.compute.cluster}")
         run.say(f"  starting {cfg.compute.workers} workers {where}")
         with open_crew(cfg, run.folder) as crew:
-            job = job_text(_portable(cfg), writer.path, device, crew.threads)
+            identity = build_labeler(cfg).identity()
+            job = job_text(_portable(cfg), writer.path, device, crew.threads, identity)
             start = time.monotonic()
             with run.progress("label", len(sampler), "snapshots", done=plan.done) as bar:
                 foreman = _Foreman(plan, crew, job, run, bar)
