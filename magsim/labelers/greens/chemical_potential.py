@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy.optimize import toms748
+import numpy as np
+from scipy.optimize import brentq, toms748
 
+from magsim.labelers.ensemble import fermi
 from magsim.labelers.greens.electrons import Solution
 
-ROUGH = 1e-5  # relative error of a cheap count
 MOST = 12  # refinements; two are usual
+FAR = 32.0  # levels farther from mu, in units of T, are full or empty to 1e-14
+# The levels next to mu are located to this part of T: those within 2T are some among many, but levels beyond
+# are all that mu depends on, so weakly that solutions in single precision would not tell.
+NEAR, BEYOND = 1 / 4, 1 / 256
 
 
 @dataclass(frozen=True)
@@ -22,27 +27,28 @@ class Canonical:
 
 
 def solve_mu(
-    rough: Callable[[float], float],
+    below: Callable[[float], int],
     precise: Callable[[float], Solution],
     electrons: float,
     bracket: tuple[float, float],
     T: float,
     tolerance: float,
 ) -> Canonical:
-    """Find mu with N(mu) = ``electrons``: bracketed with cheap counts, refined by secants with precise ones.
+    """Find mu with N(mu) = ``electrons``: a start from counts of levels, refined by secants.
 
     The last two solutions, at distances d and d' from the root, give density matrix and mu at the root by a
-    straight line, with an error of about ``d d'/T^2`` of an occupation.
+    straight line, with an error of an occupation of at most about ``d d'/T`` times 1/T or dN/dmu, whichever
+    is smaller (the sum of ``|f''|`` over the levels is below ``(dN/dmu)/T``).
 
     Args:
-        rough: number of electrons at mu, to a few digits.
+        below: number of levels below an energy; much cheaper than a solution.
         precise: the full solution at mu.
         electrons: wanted number.
-        bracket: N is below it at the first mu and above it at the second.
+        bracket: no level lies below the first energy, every one below the second.
         T: scale on which N changes.
         tolerance: of occupations. Where mu lies in a gap, every mu with N that close is as good.
     """
-    start, slope = _start(rough, electrons, bracket, T)
+    start, slope = _start(below, electrons, bracket, T)
     last = precise(start)
     enough = tolerance * len(last.elements)
     for _ in range(MOST):
@@ -54,28 +60,65 @@ def solve_mu(
         slope = (new.count - last.count) / shift
         if slope > 0.0:
             root = new.mu + (electrons - new.count) / slope
-            left = abs((root - last.mu) * (root - new.mu)) / T**2
-            if left < tolerance:
+            left = abs((root - last.mu) * (root - new.mu)) * min(1 / T, slope) / T
+            if left < tolerance or abs(electrons - new.count) <= enough:
                 return Canonical(_interpolate(last, new, electrons), left)
         last = new
     return Canonical(last, abs(electrons - last.count) / len(last.elements))
 
 
 def _start(
-    rough: Callable[[float], float], electrons: float, bracket: tuple[float, float], T: float
+    below: Callable[[float], int], electrons: float, bracket: tuple[float, float], T: float
 ) -> tuple[float, float]:
-    """A mu within a small part of T of the root, and dN/dmu there."""
+    """A mu within a part of T of the root, and dN/dmu there.
+
+    Counts around the Fermi level say how many levels lie between the energies where they were made; N(mu) is
+    that of levels spread evenly in between.
+    """
+    counted: dict[float, int] = {}
+
+    def count(energy: float) -> int:
+        if energy not in counted:
+            counted[energy] = below(energy)
+        return counted[energy]
+
+    middle = float(toms748(lambda energy: count(energy) - electrons, *bracket, xtol=T / 2, k=1))
+    for side in (-1, 1):
+        _next_level(count, middle, side, T)
+    levels, full = _levels(counted, middle, T)
 
     def excess(mu: float) -> float:
-        difference = rough(mu) - electrons
-        return 0.0 if abs(difference) < ROUGH * electrons else difference
+        return full + float(fermi(levels, np.array([mu]), T).sum()) - electrons
 
-    mu, step = float(toms748(excess, *bracket, xtol=T / 8, k=1)), T / 8
-    below, above = rough(mu - step), rough(mu + step)
-    slope = (above - below) / (2 * step)
-    if slope > 0.0:
-        mu += max(-step, min(step, (electrons - 0.5 * (above + below)) / slope))
-    return mu, slope
+    low, high = middle - FAR * T, middle + FAR * T
+    mu = float(brentq(excess, low, high, xtol=T / 100)) if excess(low) < 0.0 < excess(high) else middle
+    occupation = fermi(levels, np.array([mu]), T)
+    return mu, float((occupation * (1 - occupation)).sum()) / T
+
+
+def _next_level(count: Callable[[float], int], middle: float, side: int, T: float) -> None:
+    """Count on one side of the Fermi level, until its next level there is located."""
+    here, empty, distance = count(middle), 0.0, 0.5 * T
+    while count(middle + side * distance) == here:
+        if distance >= FAR * T:
+            return
+        empty, distance = distance, 2 * distance
+    while distance - empty > T * (NEAR if empty < 2 * T else BEYOND):
+        half = 0.5 * (empty + distance)
+        if count(middle + side * half) == here:
+            empty = half
+        else:
+            distance = half
+    for far in (1, 2, 4, 8):  # how dense the levels are beyond
+        count(middle + side * (distance + far * T))
+
+
+def _levels(counted: dict[float, int], middle: float, T: float) -> tuple[np.ndarray, int]:
+    """``(1, n)`` levels within reach of mu as the counts know them, and how many lie below."""
+    energies = [e for e in sorted(counted) if abs(e - middle) <= 2 * FAR * T]
+    first, last = counted[energies[0]], counted[energies[-1]]
+    levels = np.interp(np.arange(first, last) + 0.5, [counted[e] for e in energies], energies)
+    return levels[None], first
 
 
 def _interpolate(a: Solution, b: Solution, electrons: float) -> Solution:

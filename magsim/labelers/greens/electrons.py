@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -85,6 +86,20 @@ class GreensSolver:
         values = np.zeros(self.inverse.n_pattern, dtype=np.complex128)
         values[self._position] = matrix.data
         return values
+
+    def levels_below(self, values: np.ndarray, energy: float) -> int:
+        """Number of levels below an energy: every level above adds pi to the imaginary part of
+        ``ln det(energy + i0 - H)``. Costs as much as one pole.
+
+        Args:
+            values: of :meth:`values`.
+            energy: where; levels within 1e-9 of the bandwidth may fall on either side.
+        """
+        xp = self.xp
+        low, high = self.hamiltonian.bounds
+        shift = xp.asarray([energy + 1e-9j * (high - low)])
+        log_det = self.inverse(shift, xp.asarray(values)[None])[1]
+        return self.n_states - round(float(log_det[0].imag) / math.pi)
 
     def solve(
         self, values: Sequence[np.ndarray], poles: Sequence[FermiPoles], mu: Sequence[float], dtype: Any
