@@ -8,13 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from magsim.config import compose
+from magsim.config import check, compose
+from magsim.config.checks.job import PARTS
+from magsim.errors import ConfigError
 from magsim.runs import open_run
 from magsim.tasks import benchmark
-from magsim.tasks.benchmark import classical, spirit_package
+from magsim.tasks.benchmark import classical, labelers, spirit_package, tables
 from magsim.tasks.benchmark.timing import time_calls
+from magsim.tasks.costs import load_costs
 
-JOB = ("task=benchmark", "logger=csv", "compute=cpu", "task.seconds=0.02", "task.shapes=[[4,4],[5,5],[6,6]]")
+JOB = (
+    "task=benchmark",
+    "task.parts=[llg,training,classical]",
+    "logger=csv",
+    "compute=cpu",
+    "task.seconds=0.02",
+    "task.shapes=[[4,4],[5,5],[6,6]]",
+)
 JOB += ("task.exact_max_sites=30", "lattice.shape=[4,4]", "descriptor.cutoff=1.1", "integrator.alpha=0.3")
 
 
@@ -58,7 +68,7 @@ def test_rates_and_ratios_go_to_table_json_and_page(tmp_path: Path, capsys) -> N
     assert "extrapolated" in shown
     page = (folder / "report.html").read_text()
     assert "magsim/spirit" in page
-    assert page.count("data:image/png") == 2
+    assert page.count("<img") == 2
 
 
 def test_without_spirit_its_columns_are_empty_and_said_to_be_so(tmp_path: Path, monkeypatch) -> None:
@@ -95,3 +105,37 @@ def test_a_first_call_much_longer_than_the_budget_is_the_measurement() -> None:
     assert time_calls(slow, 0.002).calls == 1
     assert len(calls) == 1
     assert time_calls(lambda: None, 0.01).calls > 10
+
+
+def test_labels_by_green_functions_are_timed_beside_lapack_with_their_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setattr(labelers, "TRIAL", 40)
+    monkeypatch.setattr(labelers, "SMALL", 32)
+    shapes = "task.label_shapes=[[4,4],[6,6],[8,8]]"
+    metrics, stored, folder = benchmarked(
+        tmp_path, "task.parts=[labelers]", shapes, "task.eigh_max_sites=36", "hamiltonian.T=0.05"
+    )
+    small, middle, large = stored["labelers"]["rows"]
+    for row in (small, middle):
+        assert row["ratio"] == pytest.approx(row["eigh"] / row["double"])
+        assert row["error"] < labelers.TOLERANCE
+        assert row["error"] <= row["stated"]
+        assert row["single_error"] < 3e-6
+    assert large["eigh"] is None
+    assert metrics["benchmark/greens_over_eigh_6x6"] == middle["ratio"]
+    assert load_costs("cpu").greens == stored["labelers"]["costs"]["greens"]
+    assert "not measured here" not in load_costs("cpu").machine
+    assert "eigh/greens" in capsys.readouterr().out
+    assert (folder / "report.html").read_text().count("<img") == 1
+
+
+@pytest.mark.parametrize("parts", ["[]", "[llg,llg]", "[labels]"])
+def test_parts_of_the_benchmark_are_named(parts: str) -> None:
+    with pytest.raises(ConfigError, match=r"task\.parts.*labelers, kpm, probing, llg, training, classical"):
+        check(compose([*JOB, f"task.parts={parts}"]))
+
+
+def test_the_parts_that_a_configuration_may_name_are_those_that_exist() -> None:
+    assert set(PARTS) == set(benchmark.PARTS) == set(tables.SECTIONS)

@@ -28,7 +28,7 @@ def test_ratios_are_those_of_the_rates_and_kwant_is_left_out_where_it_is_missing
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kpm, "kwant_python", lambda: None)
-    rows = kpm.measure(CFG, BAR)
+    rows = kpm.measure(CFG, "cpu", BAR)
     assert [row.orbitals for row in rows] == [72, 128]
     for row in rows:
         assert row.over_scipy == pytest.approx(row.kernel / row.scipy)
@@ -47,7 +47,7 @@ def test_a_python_without_kwant_is_not_taken_for_one_that_has_it(monkeypatch: py
 
 
 def test_the_figure_of_the_probing_error_is_drawn(tmp_path: Path) -> None:
-    curves = probing.measure(BAR)
+    curves = probing.measure(CFG, "cpu", BAR)
     assert [curve.kind for curve in curves] == ["colour", "random"]
     assert probing.metrics(curves)["benchmark/kpm_slope_random"] == curves[1].slope
     assert probing.draw(tmp_path / "figure.png", curves).stat().st_size > 10_000

@@ -33,4 +33,5 @@ def store_costs(device: str, costs: Costs) -> None:
     """Keep the rates of a device."""
     path = costs_file()
     known = read_json(path) if path.exists() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {**known, device: costs.as_dict()})

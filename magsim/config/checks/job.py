@@ -17,6 +17,7 @@ from magsim.config.paths import groups
 from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
 
+PARTS = ("labelers", "kpm", "probing", "llg", "training", "classical")
 RESUMABLE = ("label", "train", "simulate", "pipeline")
 SPLITS = ("test", "validation", "train", "all")
 
@@ -81,7 +82,13 @@ def _task(cfg: DictConfig) -> None:
         )
         one_of(cfg, "task.split", SPLITS)
     if task == "benchmark":
-        positive(cfg, "task.seconds", "task.exact_max_sites")
+        positive(cfg, "task.seconds", "task.exact_max_sites", "task.eigh_max_sites")
+        parts = value_of(cfg, "task.parts")
+        allowed = bool(parts) and set(parts) <= set(PARTS) and len(set(parts)) == len(parts)
+        require(cfg, "task.parts", allowed, f"must be a list of {', '.join(PARTS)}, each at most once.")
+        for i in range(len(cfg.task.label_shapes)):
+            check_shape(cfg, f"task.label_shapes[{i}]")
+        require(cfg, "task.label_shapes", len(cfg.task.label_shapes) > 0, "needs at least one lattice shape.")
         require(cfg, "task.shapes", len(cfg.task.shapes) > 0, "needs at least one lattice shape.")
         for i in range(len(cfg.task.shapes)):
             check_shape(cfg, f"task.shapes[{i}]")

@@ -32,7 +32,10 @@ class EvaluateTask(TaskConfig):
 class BenchmarkTask(TaskConfig):
     """Rates of labels, training and dynamics."""
 
-    shapes: list[list[int]] = MISSING  # lattices to measure on
+    parts: list[str] = MISSING  # labelers, kpm, probing, llg, training, classical
+    shapes: list[list[int]] = MISSING  # lattices of the dynamics
+    label_shapes: list[list[int]] = MISSING  # lattices of single labels by Green's functions
+    eigh_max_sites: int = MISSING  # larger lattices are not diagonalised beside them
     seconds: float = MISSING  # spent on each measurement
     exact_max_sites: int = MISSING  # larger lattices are not labelled exactly
 

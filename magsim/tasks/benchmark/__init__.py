@@ -1,10 +1,15 @@
 """task=benchmark: rates of labels, training and dynamics, with ratios measured in one run.
 
-- :mod:`.timing` -- how a rate is measured, and on which machine,
-- :mod:`.electrons` -- labels, and LLG with the exact and the learned field,
+Each of ``task.parts`` is a module:
+
+- :mod:`.labelers` -- exact labels by Green's functions beside LAPACK, and the rates for ``labeler=auto``,
+- :mod:`.kpm` -- Chebyshev moments beside scipy and kwant,
+- :mod:`.probing` -- how the error of Chebyshev labels falls with the number of their probes,
+- :mod:`.electrons` -- labels, and LLG with the exact and the learned field (part ``llg``),
 - :mod:`.training` -- samples per second of the training,
-- :mod:`.classical` -- spin updates of a classical field, beside the ``spirit`` package,
-- :mod:`.tables` -- tables, figures, report page.
+- :mod:`.classical` -- spin updates of a classical field, beside the ``spirit`` package.
+
+:mod:`.timing` says how a rate is measured, and on which machine; :mod:`.tables` shows the results.
 """
 
 from __future__ import annotations
@@ -15,17 +20,27 @@ from typing import Any
 from omegaconf import DictConfig
 
 from magsim.runs import Run, write_json
-from magsim.tasks.benchmark import classical, electrons, tables, training
+from magsim.tasks.benchmark import classical, electrons, kpm, labelers, probing, tables, training
 from magsim.tasks.benchmark.timing import machine
 from magsim.tasks.build import torch_device
+
+# Name of the part -> module with count, measure and metrics.
+PARTS: dict[str, Any] = {
+    "labelers": labelers,
+    "kpm": kpm,
+    "probing": probing,
+    "llg": electrons,
+    "training": training,
+    "classical": classical,
+}
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     """``task=benchmark``: measure, print tables, write ``benchmark.json`` and ``report.html``.
 
-    ``task.shapes`` are the lattices, ``task.seconds`` is spent on each measurement, lattices of more than
-    ``task.exact_max_sites`` sites are not labelled exactly: their exact rates are extrapolated as N^-3 and
-    marked so.
+    ``task.shapes`` are the lattices of the dynamics, ``task.label_shapes`` those of single labels;
+    ``task.seconds`` is spent on each measurement. Lattices of more than ``task.exact_max_sites`` sites are
+    not labelled exactly in the dynamics: their rates are extrapolated as N^-3 and marked so.
 
     Returns:
         flat metrics, one per rate and ratio.
@@ -35,21 +50,29 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     run.headline("Benchmark")
     for line in tables.describe(described):
         run.say(f"  {line}")
-    count = len(cfg.task.shapes)
-    with run.progress("benchmark", 2 * count + 1 + classical.measurements(), "measurements") as bar:
-        llg = electrons.measure(cfg, device, bar)
-        samples = training.measure(cfg, device, bar)
-        spins = classical.measure(float(cfg.task.seconds), device, bar)
-    result = {
-        "machine": described,
-        "learned_field": electrons.learned_name(cfg),
-        "seconds_per_measurement": float(cfg.task.seconds),
-        "llg": [asdict(row) for row in llg],
-        "training": asdict(samples),
-        "classical": [asdict(row) for row in spins],
-        "spirit": classical.spirit_version(),
-    }
-    write_json(run.folder / "benchmark.json", result)
-    tables.show(cfg, run, described, llg, samples, spins)
+    parts = {name: PARTS[name] for name in cfg.task.parts}
+    found: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
+    with run.progress("benchmark", sum(part.count(cfg) for part in parts.values()), "measurements") as bar:
+        for name, part in parts.items():
+            found[name] = part.measure(cfg, device, bar)
+            metrics |= part.metrics(found[name])
+            write_json(run.folder / "benchmark.json", _stored(cfg, described, found))
+    tables.show(cfg, run, described, found)
     run.say(f"  {run.folder / 'benchmark.json'}")
-    return {**electrons.metrics(llg), **training.metrics(samples), **classical.metrics(spins)}
+    return metrics
+
+
+def _stored(cfg: DictConfig, described: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What ``benchmark.json`` holds."""
+    plain = {
+        name: [asdict(row) for row in result] if isinstance(result, list) else asdict(result)
+        for name, result in found.items()
+    }
+    return {
+        "machine": described,
+        "seconds_per_measurement": float(cfg.task.seconds),
+        "learned_field": electrons.learned_name(cfg) if "llg" in found else None,
+        "spirit": classical.spirit_version() if "classical" in found else None,
+        **plain,
+    }

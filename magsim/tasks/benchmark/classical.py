@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from omegaconf import DictConfig
 
 from magsim.dynamics import INTEGRATORS, ClassicalField, Quench, evolve, make_integrator
 from magsim.hamiltonian.classical import ClassicalHamiltonian
@@ -50,13 +51,14 @@ class Row:
     ratio: float | None
 
 
-def measurements() -> int:
-    """How many rows :func:`measure` makes."""
+def count(cfg: DictConfig) -> int:
+    """Number of measurements."""
     return len(TEMPERATURES) * len(_methods())
 
 
-def measure(seconds: float, device: str, bar: ProgressBar) -> list[Row]:
-    """One row for each method and temperature, ``seconds`` for each program."""
+def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> list[Row]:
+    """One row for each method and temperature, ``task.seconds`` for each program."""
+    seconds = float(cfg.task.seconds)
     rows = []
     for T in TEMPERATURES:
         for name in _methods():

@@ -64,6 +64,11 @@ class Row:
         return "x".join(map(str, self.shape))
 
 
+def count(cfg: DictConfig) -> int:
+    """Number of measurements."""
+    return 2 * len(cfg.task.shapes)
+
+
 def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> list[Row]:
     """One row for each of ``task.shapes``."""
     budget, largest = float(cfg.task.seconds), int(cfg.task.exact_max_sites)

@@ -74,7 +74,12 @@ class Row:
         return "x".join(map(str, self.shape))
 
 
-def measure(cfg: DictConfig, bar: ProgressBar) -> list[Row]:
+def count(cfg: DictConfig) -> int:
+    """Number of measurements."""
+    return len(SHAPES)
+
+
+def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> list[Row]:
     """One row for each of :data:`SHAPES`, ``task.seconds`` for each rate."""
     budget = float(cfg.task.seconds)
     bandwidth, operations = copied_bytes(budget), multiplied(budget)

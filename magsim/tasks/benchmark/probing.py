@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from omegaconf import DictConfig
 
 from magsim.hamiltonian.electronic import SDHamiltonian
 from magsim.labelers import EDLabeler, KPMLabeler
@@ -41,7 +42,7 @@ class Curve:
     torque: float
 
 
-def measure(bar: ProgressBar) -> list[Curve]:
+def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> list[Curve]:
     """One curve for each of :data:`KINDS`."""
     lattice = make_lattice("square", (SIDE, SIDE))
     hamiltonian = SDHamiltonian(lattice=lattice, hopping=(1.0,), J=1.0, filling=0.35, T=0.05)
@@ -64,8 +65,8 @@ def measure(bar: ProgressBar) -> list[Curve]:
     return curves
 
 
-def measurements() -> int:
-    """How many steps :func:`measure` takes."""
+def count(cfg: DictConfig) -> int:
+    """Number of measurements."""
     return len(KINDS) * len(COLUMNS)
 
 

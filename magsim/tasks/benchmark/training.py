@@ -40,6 +40,11 @@ class Samples:
     sites_per_second: float
 
 
+def count(cfg: DictConfig) -> int:
+    """Number of measurements."""
+    return 1
+
+
 def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Samples:
     """Rate on ``lattice.shape`` with random spins and random targets, which cost what real ones cost."""
     lattice = build_lattice(cfg)

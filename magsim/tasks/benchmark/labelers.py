@@ -1,0 +1,269 @@
+"""Time of an exact label by Green's functions, beside LAPACK's fastest eigensolver, with the error measured.
+
+From the same measurements come the rates that ``labeler=auto`` chooses by.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+from scipy import linalg
+
+from magsim.arrays import array_module, cores, to_numpy
+from magsim.hamiltonian.electronic import Electrons, SDHamiltonian
+from magsim.labelers import Costs, EDLabeler, GreensLabeler, KPMLabeler, Labels
+from magsim.labelers.ensemble import fermi
+from magsim.lattice import Lattice
+from magsim.runs import ProgressBar
+from magsim.spins import random_spins, rng
+from magsim.tasks.benchmark.timing import machine, time_calls
+from magsim.tasks.build import build_hamiltonian, build_lattice, labeler_device
+from magsim.tasks.costs import store_costs
+
+TOLERANCE = 1e-8  # of a field component
+DRIVERS = ("evr", "evd")  # of LAPACK; the fastest is chosen at TRIAL states
+TRIAL = 800
+SMALL = 128  # states: what a label costs however small the lattice
+STEPS = 1000  # of exact dynamics
+EVALUATIONS = 2  # of the field in a step of heun
+COLUMNS = 64  # of the Chebyshev probes whose error is measured
+
+
+@dataclass(frozen=True)
+class Row:
+    """Seconds of one label of random spins.
+
+    Attributes:
+        shape, states: of the lattice.
+        poles: number of poles.
+        double, single: by Green's functions in complex128 and complex64.
+        error, single_error: largest difference of a field component from diagonalisation, or None.
+        stated: the error that the complex128 label states.
+        eigh: by diagonalisation (eigenvalues and vectors, nothing else), or None.
+        ratio: eigh over double.
+        arithmetic: share of the rate of complex matrix products on all cores.
+    """
+
+    shape: list[int]
+    states: int
+    poles: int
+    double: float
+    single: float
+    error: float | None
+    single_error: float | None
+    stated: float
+    eigh: float | None
+    ratio: float | None
+    arithmetic: float
+
+    @property
+    def name(self) -> str:
+        """The shape as text, 40x40."""
+        return "x".join(map(str, self.shape))
+
+    @property
+    def gain(self) -> float:
+        """Of single precision."""
+        return self.double / self.single
+
+
+@dataclass(frozen=True)
+class Result:
+    """The rows, what they have in common, and what follows.
+
+    Attributes:
+        rows: one for each lattice.
+        driver: of LAPACK.
+        exponent: fitted exponent of the cost of a complex128 label in the number of sites.
+        costs: rates for ``labeler=auto``.
+    """
+
+    rows: list[Row]
+    driver: str
+    exponent: float
+    costs: Costs
+
+
+def count(cfg: DictConfig) -> int:
+    """Number of measurements."""
+    return len(cfg.task.label_shapes) + 1
+
+
+def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
+    """One row for each of ``task.label_shapes``; keeps the rates for ``labeler=auto``."""
+    where = labeler_device(cfg)
+    base = build_lattice(cfg)
+    budget = float(cfg.task.seconds)
+    driver = _fastest_driver() if where == "cpu" else "cuSOLVER"
+    limit = _products(where, budget)
+    rows: list[Row] = []
+    for shape in cfg.task.label_shapes:
+        lattice = base.with_shape(list(shape))
+        diagonalise = lattice.n_sites <= int(cfg.task.eigh_max_sites)
+        rows.append(
+            _row(build_hamiltonian(cfg, lattice), where, budget, driver if diagonalise else "", limit)
+        )
+        bar.advance(1, now=f"exact label {rows[-1].name}")
+    costs = _costs(build_hamiltonian(cfg, base), rows, where, budget, limit)
+    store_costs(where, costs)
+    bar.advance(1, now="rates of the labelers")
+    return Result(rows, driver, _exponent(rows), costs)
+
+
+def metrics(result: Result) -> dict[str, float]:
+    """Flat metrics."""
+    found = {"benchmark/greens_exponent": result.exponent}
+    for row in result.rows:
+        found[f"benchmark/greens_seconds_{row.name}"] = row.double
+        found[f"benchmark/greens_single_gain_{row.name}"] = row.gain
+        if row.ratio is not None and row.error is not None:
+            found[f"benchmark/greens_over_eigh_{row.name}"] = row.ratio
+            found[f"benchmark/greens_error_{row.name}"] = row.error
+    return found
+
+
+def _row(h: Electrons, device: str, budget: float, driver: str, limit: float) -> Row:
+    spins = random_spins(h.lattice.n_sites, rng(0, "benchmark"), (1,))
+    double, single = (
+        GreensLabeler(h, device, tolerance=TOLERANCE, precision=precision)
+        for precision in ("complex128", "complex64")
+    )
+    seconds = time_calls(lambda: double.label(spins), budget).seconds
+    fast = time_calls(lambda: single.label(spins), budget).seconds
+    exact = field = None
+    if driver:
+        exact, field = _diagonalised(h, spins, driver, device)
+
+    def off(labels: Labels) -> float | None:
+        return None if field is None else float(np.abs(labels.field - field).max())
+
+    labels = double.label(spins)
+    work = 8 * double.n_poles * double.solver.inverse.multiplications
+    return Row(
+        shape=list(h.lattice.shape),
+        states=h.n_states,
+        poles=double.n_poles,
+        double=seconds,
+        single=fast,
+        error=off(labels),
+        single_error=off(single.label(spins)),
+        stated=float(labels.error[0]),
+        eigh=exact,
+        ratio=None if exact is None else exact / seconds,
+        arithmetic=work / seconds / limit,
+    )
+
+
+def _diagonalised(h: Electrons, spins: np.ndarray, driver: str, device: str) -> tuple[float, np.ndarray]:
+    """Seconds of ``eigh`` alone, and the field from its levels and vectors."""
+    xp = array_module(device)
+    matrix = h.dense(spins, xp)[0]
+    start = time.perf_counter()
+    if xp is np:
+        levels, vectors = linalg.eigh(matrix, driver=driver, check_finite=False, overwrite_a=True)
+    else:
+        levels, vectors = xp.linalg.eigh(matrix)
+        xp.cuda.Device().synchronize()
+    seconds = time.perf_counter() - start
+    if h.mu is None:
+        return seconds, EDLabeler(h, device).label(spins).field
+    occupation = fermi(levels[None], xp.full(1, h.mu), h.T, xp)[0]
+    rows, columns = (xp.asarray(index) for index in h.pattern)
+    occupied = int((occupation > 1e-17).sum())
+    v = vectors[:, :occupied]
+    elements = xp.einsum("en,en->e", (v * occupation[:occupied])[rows], v[columns].conj())
+    return seconds, to_numpy(h.observe(xp.asarray(spins), elements[None], xp)[0])
+
+
+def _fastest_driver() -> str:
+    """The LAPACK driver that takes least time for all eigenvalues and vectors of a middling matrix."""
+    random = np.random.default_rng(0)
+    m = random.normal(size=(TRIAL, TRIAL)) + 1j * random.normal(size=(TRIAL, TRIAL))
+    matrix = m + m.conj().T
+
+    def seconds(driver: str) -> float:
+        start = time.perf_counter()
+        linalg.eigh(matrix, driver=driver, check_finite=False)
+        return time.perf_counter() - start
+
+    return min(DRIVERS, key=lambda driver: min(seconds(driver) for _ in range(2)))
+
+
+def _products(device: str, budget: float, n: int = 1024) -> float:
+    """Operations per second of a complex128 matrix product on all cores, or on the GPU."""
+    xp = array_module(device)
+    a = xp.asarray(np.random.default_rng(0).normal(size=(n, n)) + 1j)
+
+    def product() -> None:
+        xp.matmul(a, a)
+        if xp is not np:
+            xp.cuda.Device().synchronize()
+
+    return 8.0 * n**3 / time_calls(product, budget).seconds
+
+
+def _exponent(rows: Sequence[Row]) -> float:
+    """Of the cost in N, fitted over all lattices from 24 x 24 on (below, the start-up time counts)."""
+    large = [row for row in rows if row.states >= 1000] or list(rows)
+    if len(large) < 2:
+        return float("nan")
+    logs = np.log([[row.states, row.double] for row in large])
+    return float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
+
+
+def _costs(h: Electrons, rows: Sequence[Row], device: str, budget: float, limit: float) -> Costs:
+    """Rates from the largest lattices, start-up times from a small one."""
+    tiny = _sized(h, SMALL)
+    start = {
+        "ed": _seconds(EDLabeler(tiny, device), tiny, budget),
+        "greens": _seconds(GreensLabeler(tiny, device, tolerance=TOLERANCE), tiny, budget),
+    }
+    solved = [row for row in rows if row.eigh is not None]
+    default = Costs()
+    last = rows[-1]
+    work = last.arithmetic * limit * last.double / 8  # complex multiplications
+    described = machine(device)
+    found: dict[str, Any] = {
+        "ed": solved[-1].states ** 3 / float(solved[-1].eigh or 1.0) if solved else default.ed,
+        "greens": work / max(last.double - start["greens"], 0.5 * last.double),
+        "ed_start": start["ed"],
+        "greens_start": start["greens"],
+        "machine": f"{described['processor']}, {cores()} cores, {device}, {described['date']}",
+    }
+    if isinstance(h, SDHamiltonian) and h.T > 0:
+        found |= _chebyshev(_sized(h, 8 * SMALL), device, budget)
+    return Costs(**found)
+
+
+def _chebyshev(h: SDHamiltonian, device: str, budget: float) -> dict[str, float]:
+    """Rate of Chebyshev labels, and their error at a number of columns."""
+    labeler = KPMLabeler(h, device, columns=COLUMNS, tolerance=1e-5)
+    spins = random_spins(h.lattice.n_sites, rng(0, "benchmark"), (1,))
+    exact = EDLabeler(h, device).label(spins).field
+    wrong = float(np.abs(labeler.label(spins).field - exact).max())
+    work = float(h.n_states) * labeler.expansion.n_moments * COLUMNS * labeler.repeats
+    return {
+        "kpm": work / _seconds(labeler, h, budget),
+        "kpm_error": wrong * COLUMNS / abs(h.J),
+    }
+
+
+def _sized(h: Any, states: int) -> Any:
+    """The same Hamiltonian on a lattice of about so many states, sides all equal."""
+    from dataclasses import replace
+
+    lattice: Lattice = h.lattice
+    per_cell = h.n_states / lattice.n_cells
+    side = max(4, round((states / per_cell) ** (1 / lattice.dim)))
+    return replace(h, lattice=lattice.with_shape([side] * lattice.dim))
+
+
+def _seconds(labeler: Any, h: Electrons, budget: float) -> float:
+    spins = random_spins(h.lattice.n_sites, rng(0, "benchmark"), (1,))
+    work: Callable[[], Labels] = lambda: labeler.label(spins)  # noqa: E731
+    return time_calls(work, budget).seconds
