@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 from magsim.errors import ConfigError
 from magsim.hamiltonian.electronic import Electrons, ProjectedDoubleExchange, SDHamiltonian
 from magsim.labelers.bands import aligned_bands, band_levels, gap_at, magnetic_cell, mesh
+from magsim.labelers.greens.spectral import local_density_of_states
 from magsim.labelers.spectrum import (
+    broadened,
     density_of_states,
     eigenstates,
     fermi_energy,
-    local_density_of_states,
     momentum_weights,
     site_weights,
 )
@@ -157,6 +159,10 @@ def test_local_densities_are_those_of_the_greens_function_and_count_all_states()
     spins = random_spins(12, np.random.default_rng(1))
     energies, eta = np.array([-3.0, -0.7, 2.2]), 0.13
     local = local_density_of_states(hamiltonian, spins, energies, eta)
+    vectors = eigenstates(hamiltonian, spins)
+    np.testing.assert_allclose(
+        local, broadened(vectors[0], site_weights(vectors[1]), energies, eta), atol=1e-12
+    )
     matrix = hamiltonian.dense(spins[None])[0]
     for energy, found in zip(energies, local, strict=True):
         greens = np.linalg.inv((energy + 1j * eta) * np.eye(24) - matrix)
@@ -220,6 +226,22 @@ def test_the_task_finds_the_tetrahedral_state_and_its_gap(tmp_path: Path) -> Non
     arrays = np.load(tmp_path / "run" / "spectrum.npz")
     assert arrays["path_levels"].shape == (len(arrays["path_k"]), 8)
     assert np.trapezoid(arrays["density"], arrays["energies"]) == pytest.approx(2, abs=1e-3)
+
+
+def test_with_green_functions_the_densities_are_those_of_the_levels(tmp_path: Path) -> None:
+    words = ["lattice.shape=[6,6]", "task.texture=random", "task.eta=0.2", "hamiltonian.T=0.1"]
+    for name in ("ed", "greens"):
+        assert main([*QUICK, *words, f"labeler={name}", f"output={tmp_path / name}"]) == 0
+    levels = np.load(tmp_path / "ed" / "spectrum.npz")
+    resolved = np.load(tmp_path / "greens" / "spectrum.npz")
+    at = [np.interp(resolved["energies"], levels["energies"], site) for site in levels["local_density"].T]
+    inside = (resolved["energies"] > -7) & (resolved["energies"] < 7)
+    np.testing.assert_allclose(resolved["local_density"][inside], np.array(at).T[inside], atol=2e-3)
+    assert (tmp_path / "greens" / "local_density.png").is_file()
+    stored = json.loads((tmp_path / "greens" / "metrics.json").read_text())
+    exact = json.loads((tmp_path / "ed" / "metrics.json").read_text())
+    for key in ("spectrum/electrons_per_site", "spectrum/density_at_mu"):
+        assert stored[key] == pytest.approx(exact[key], rel=1e-3)
 
 
 @pytest.mark.parametrize(

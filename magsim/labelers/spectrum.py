@@ -27,29 +27,6 @@ def site_weights(states: np.ndarray) -> np.ndarray:
     return (np.abs(states) ** 2).sum(axis=1)
 
 
-def local_density_of_states(
-    hamiltonian: Electrons, spins: np.ndarray, energies: np.ndarray, eta: float
-) -> np.ndarray:
-    """States per energy on every site,
-
-        rho_i(E) = - Im tr_s G_ii(E + i eta) / pi = sum_n |psi_n(i)|^2 (eta/pi) / ((E - e_n)^2 + eta^2) ,
-
-    both spins together, so that the integral over E is the number of states of a site. Here from all
-    eigenvectors.
-
-    Args:
-        hamiltonian: what to solve.
-        spins: ``(N, 3)``.
-        energies: ``(M,)``.
-        eta: half width of the Lorentzians, > 0.
-
-    Returns:
-        ``(M, N)``, in states per hopping.
-    """
-    levels, states = eigenstates(hamiltonian, spins)
-    return broadened(levels, site_weights(states), energies, eta)
-
-
 def broadened(levels: np.ndarray, weights: np.ndarray, energies: np.ndarray, eta: float) -> np.ndarray:
     """``(M, N)`` sums over levels ``(K,)`` with weights ``(N, K)``, each a Lorentzian
     ``(eta/pi) / ((E - e_n)^2 + eta^2)``."""

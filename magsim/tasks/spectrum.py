@@ -44,6 +44,7 @@ from magsim.samplers import FileSampler
 from magsim.spins import random_spins, rng
 from magsim.tasks.build import build_labeler, labeler_device
 from magsim.tasks.pages import publish
+from magsim.tasks.spectrum_large import run_resolved
 from magsim.tasks.states import reference_texture
 
 POINTS = 1600  # energies of a density of states
@@ -68,7 +69,8 @@ class Bands:
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
-    """Levels of one configuration: figures, ``spectrum.npz`` and page.
+    """Levels of one configuration: figures, ``spectrum.npz`` and page; with ``labeler=greens`` densities of
+    states alone, on lattices of any size.
 
     Returns:
         ``spectrum/mu``, ``spectrum/electrons_per_site``, ``spectrum/density_at_mu``, edges of the spectrum,
@@ -78,6 +80,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     hamiltonian = labeler.hamiltonian
     run.headline("Spectrum")
     name, spins = _state(cfg, run, labeler)
+    if cfg.labeler.name == "greens":
+        return run_resolved(cfg, run, labeler, name, spins)
     eta = float(cfg.task.eta)
     levels, states = eigenstates(hamiltonian, spins, labeler_device(cfg))
     weights = site_weights(states)

@@ -67,7 +67,7 @@ def _of_a_label(cfg: DictConfig, states: int) -> tuple[float, str]:
     on_gpu = cfg.compute.device == "cuda" or (cfg.compute.device == "auto" and driver_sees_a_gpu())
     matrices = 1 if on_gpu else MATRICES
     dense = 16.0 * matrices * states**2, f"{matrices} x 16 bytes x {_count(states)} states squared"
-    if cfg.labeler.name == "ed" or cfg.task.name == "spectrum":
+    if cfg.labeler.name == "ed" or (cfg.task.name == "spectrum" and cfg.labeler.name != "greens"):
         return dense
     if cfg.labeler.name == "kpm":
         return 16.0 * KPM_VECTORS * states, f"{KPM_VECTORS} vectors of {_count(states)} states"

@@ -128,8 +128,8 @@ class GreensSolver:
             terms = w * green[:, :n_elements] + (w * green[:, n_elements:]).conj()
             return mine, to_numpy(terms), to_numpy(logs)
 
-        batches = [*self._split(np.flatnonzero(precise)), *self._split(np.flatnonzero(~precise))]
-        for mine, terms, logs in self._spread(work, batches):
+        batches = [*self.split(np.flatnonzero(precise)), *self.split(np.flatnonzero(~precise))]
+        for mine, terms, logs in self.spread(work, batches):
             np.add.at(elements, owner[mine], terms)
             np.add.at(log_det, owner[mine], 2 * (weights[mine] * logs).real)
         solutions = []
@@ -155,7 +155,7 @@ class GreensSolver:
         low, high = self.hamiltonian.bounds
         return 0.1 * np.finfo(dtype).eps * (high - low) * np.abs(poles.weights) / poles.poles.imag**2
 
-    def _split(self, shifts: np.ndarray) -> list[np.ndarray]:
+    def split(self, shifts: np.ndarray) -> list[np.ndarray]:
         """Shares of shifts that are solved together: for each thread (CPU), or what fits (GPU)."""
         numbers = self.inverse.numbers_per_shift
         if self.xp is np:
@@ -164,7 +164,7 @@ class GreensSolver:
             size = max(1, int(free_memory(self.xp) / (32 * numbers)))
         return np.array_split(shifts, -(-len(shifts) // size)) if len(shifts) else []
 
-    def _spread(self, work: Any, shares: list[np.ndarray]) -> Any:
+    def spread(self, work: Any, shares: list[np.ndarray]) -> Any:
         """Do the shares, on the CPU by threads; results in fixed order."""
         if self.xp is not np:
             return [work(share) for share in shares]
