@@ -17,7 +17,7 @@ from magsim.labelers.labels import Labeler, Labels
 
 COMPLEX = 16  # bytes
 MATRICES = 6  # H, eigenvectors, LAPACK's workspace
-MU_SEARCH = 6.0  # solutions that Green's functions need to find mu
+MU_SEARCH = 4.5  # solutions that the search for mu is worth
 MOST_STATES = 400_000  # beyond, not even the dissection is tried
 KPM_PART = 0.5  # share of the tolerance that truncation may take
 

@@ -80,10 +80,18 @@ class SelectedInverse:
             elements ``(P, E)`` of ``G = (z - H)^-1`` and ``(P,)`` complex128 ``ln det(z - H)``, the sum of
             the logarithms of its eigenvalues with arguments in (0, pi).
         """
-        xp = self._xp
-        shifts = shifts.astype(values.dtype)
-        log_det = xp.zeros(len(shifts), dtype=np.complex128)
         kept: list[tuple[Array, Array, Array]] = []
+        log_det = self._ascend(shifts.astype(values.dtype), values, kept)
+        return self._descend(kept, len(shifts), values.dtype), log_det
+
+    def log_det(self, shifts: Array, values: Array) -> Array:
+        """``(P,)`` ln det(z - H) alone, see :meth:`__call__`: the way up, a third of the work."""
+        return self._ascend(shifts.astype(values.dtype), values, None)
+
+    def _ascend(self, shifts: Array, values: Array, kept: list[tuple[Array, Array, Array]] | None) -> Array:
+        """Eliminate all pieces; returns ln det and adds to ``kept`` what the way down needs."""
+        xp = self._xp
+        log_det = xp.zeros(len(shifts), dtype=np.complex128)
         carried: Array | None = None
         for k, front in enumerate(self.fronts):
             buffer = xp.zeros((len(shifts), front.size + 1), dtype=values.dtype)
@@ -92,10 +100,11 @@ class SelectedInverse:
                 add_at(buffer, self.fronts[k - 1].to_parent, carried, xp)
             inner, right, below, rest = front.blocks(buffer)
             log_det += block_inverse(inner, xp)
-            x, y = xp.matmul(inner, right), xp.matmul(below, inner)
+            x = xp.matmul(inner, right)
             carried = (rest - xp.matmul(below, x)).reshape(len(shifts), -1)
-            kept.append((inner.copy(), x, y))
-        return self._descend(kept, len(shifts), values.dtype), log_det
+            if kept is not None:
+                kept.append((inner.copy(), x, xp.matmul(below, inner)))
+        return log_det
 
     def _descend(self, kept: list[tuple[Array, Array, Array]], count: int, dtype: Any) -> Array:
         xp = self._xp
