@@ -12,7 +12,8 @@ from magsim.labelers.ensemble import fermi
 from magsim.labelers.greens.electrons import Solution
 
 MOST = 12  # refinements; two are usual
-FAR = 32.0  # levels farther from mu, in units of T, are full or empty to 1e-14
+FAR = 64.0  # in a gap this wide, in units of T, mu is put so far from the levels that they are full or empty
+WHOLE = 1e-9  # where a part of an electron is left over, mu lies on a level
 # The levels next to mu are located to this part of T: those within 2T are some among many, but levels beyond
 # are all that mu depends on, so weakly that solutions in single precision would not tell.
 NEAR, BEYOND = 1 / 4, 1 / 256
@@ -72,7 +73,8 @@ def _start(
 ) -> tuple[float, float]:
     """A mu within a part of T of the root, and dN/dmu there.
 
-    Counts around the Fermi level say how many levels lie between the energies where they were made; N(mu) is
+    In a gap wider than ``FAR T`` mu is put far from the levels on both sides, and dN/dmu is zero. Else counts
+    around the Fermi level say how many levels lie between the energies where they were made; N(mu) is
     that of levels spread evenly in between.
     """
     counted: dict[float, int] = {}
@@ -83,8 +85,9 @@ def _start(
         return counted[energy]
 
     middle = float(toms748(lambda energy: count(energy) - electrons, *bracket, xtol=T / 2, k=1))
-    for side in (-1, 1):
-        _next_level(count, middle, side, T)
+    down, up = (_next_level(count, middle, side, T) for side in (-1, 1))
+    if max(down, up) >= FAR * T and abs(count(middle) - electrons) < WHOLE:
+        return middle + 0.5 * (up - down), 0.0
     levels, full = _levels(counted, middle, T)
 
     def excess(mu: float) -> float:
@@ -96,12 +99,13 @@ def _start(
     return mu, float((occupation * (1 - occupation)).sum()) / T
 
 
-def _next_level(count: Callable[[float], int], middle: float, side: int, T: float) -> None:
-    """Count on one side of the Fermi level, until its next level there is located."""
+def _next_level(count: Callable[[float], int], middle: float, side: int, T: float) -> float:
+    """Count on one side of the Fermi level until its next level there is located; its distance, or ``FAR T``
+    if it is farther than that."""
     here, empty, distance = count(middle), 0.0, 0.5 * T
     while count(middle + side * distance) == here:
         if distance >= FAR * T:
-            return
+            return distance
         empty, distance = distance, 2 * distance
     while distance - empty > T * (NEAR if empty < 2 * T else BEYOND):
         half = 0.5 * (empty + distance)
@@ -111,11 +115,12 @@ def _next_level(count: Callable[[float], int], middle: float, side: int, T: floa
             distance = half
     for far in (1, 2, 4, 8):  # how dense the levels are beyond
         count(middle + side * (distance + far * T))
+    return distance
 
 
 def _levels(counted: dict[float, int], middle: float, T: float) -> tuple[np.ndarray, int]:
     """``(1, n)`` levels within reach of mu as the counts know them, and how many lie below."""
-    energies = [e for e in sorted(counted) if abs(e - middle) <= 2 * FAR * T]
+    energies = [e for e in sorted(counted) if abs(e - middle) <= 1.5 * FAR * T]
     first, last = counted[energies[0]], counted[energies[-1]]
     levels = np.interp(np.arange(first, last) + 0.5, [counted[e] for e in energies], energies)
     return levels[None], first
