@@ -91,12 +91,32 @@ def test_rates_are_kept_for_each_device(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "content", [{"cpu": {"greens": -1}}, {"cpu": {"ed": "fast"}}, {"cpu": {"kpm": None}}]
+    "content",
+    [
+        {"cpu": {"greens": -1}},
+        {"cpu": {"ed": "fast"}},
+        {"cpu": {"kpm": None}},
+        {"cpu": {"kpm_error": 1e308}},
+        {"cpu": 3},
+    ],
 )
 def test_rates_that_are_no_rates_are_refused_by_name_of_the_file(
-    content: dict[str, dict[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
     write_json(costs_file(), content)
-    with pytest.raises(DataError, match=r"costs\.json.*positive number"):
+    with pytest.raises(
+        DataError, match=r"costs\.json.*(positive number|object with the rates).*task=benchmark"
+    ):
         load_costs("cpu")
+
+
+def test_a_file_of_rates_that_is_broken_is_refused_and_mended_by_a_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+    costs_file().write_text('{"cpu": {"ed"')
+    with pytest.raises(DataError, match=r"costs\.json.*delete the file"):
+        load_costs("cpu")
+    store_costs("cpu", Costs(machine="this one"))
+    assert load_costs("cpu").machine == "this one"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+LEAST, MOST = 1e-9, 1e18  # of any rate: what follows from them stays finite
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,14 @@ class Costs:
         Raises:
             ValueError: a rate is not a positive number.
         """
+        if not isinstance(stored, Mapping):
+            raise ValueError(f"{stored!r} must be an object with the rates of a device.")
         known = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
         for name, value in known.items():
-            if name != "machine" and not (isinstance(value, int | float) and 0 < value < math.inf):
-                raise ValueError(f"{name}={value!r} must be a positive number.")
+            if name != "machine" and not (_is_number(value) and LEAST <= value <= MOST):
+                raise ValueError(f"{name}={value!r} must be a positive number, from {LEAST:g} to {MOST:g}.")
         return cls(**known)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from magsim.errors import DataError
 from magsim.labelers import Costs
 from magsim.runs import outputs_root, read_json, write_json
+
+REMEDY = "delete the file, or measure anew with task=benchmark."
 
 
 def costs_file() -> Path:
@@ -25,13 +29,18 @@ def load_costs(device: str) -> Costs:
         return Costs()
     try:
         return Costs.from_dict(read_json(path).get(device, {}))
-    except (ValueError, TypeError) as error:
-        raise DataError(path, f"{error} Delete the file, or measure anew with task=benchmark.") from error
+    except DataError as error:
+        raise DataError(path, f"{error.problem}; {REMEDY}") from error
+    except ValueError as error:
+        raise DataError(path, f"{error} {REMEDY.capitalize()}") from error
 
 
 def store_costs(device: str, costs: Costs) -> None:
-    """Keep the rates of a device."""
+    """Keep the rates of a device; a file that cannot be read is replaced."""
     path = costs_file()
-    known = read_json(path) if path.exists() else {}
+    known: dict[str, Any] = {}
+    if path.exists():
+        with suppress(DataError):
+            known = read_json(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {**known, device: costs.as_dict()})

@@ -11,6 +11,8 @@ from omegaconf import DictConfig
 from magsim.config.checks.require import one_of, positive, require
 from magsim.config.checks.stages import driver_sees_a_gpu, makes_labels
 
+ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://(\[[^\]\s]+\]|[^\s:/]+):\d{1,5}")  # of a dask scheduler
+
 
 def check_compute(cfg: DictConfig) -> None:
     """Device, threads, workers and the cluster they run on."""
@@ -20,7 +22,7 @@ def check_compute(cfg: DictConfig) -> None:
     require(
         cfg,
         "compute.cluster",
-        cluster in ("local", "slurm") or "://" in cluster,
+        cluster in ("local", "slurm") or ADDRESS.fullmatch(cluster) is not None,
         "must be local, slurm or the address of a dask scheduler, as in tcp://host:8786.",
     )
     if cluster == "slurm":
@@ -29,6 +31,12 @@ def check_compute(cfg: DictConfig) -> None:
             "compute.slurm.walltime",
             re.fullmatch(r"(\d+-)?\d{1,2}:\d\d(:\d\d)?", str(cfg.compute.slurm.walltime)) is not None,
             "must be hours:minutes:seconds, as in 01:00:00.",
+        )
+        require(
+            cfg,
+            "compute.slurm.memory",
+            re.fullmatch(r"\d+(\.\d+)? ?[kMGT]i?B", str(cfg.compute.slurm.memory)) is not None,
+            "must be a number with its unit, as in 4GB.",
         )
     if makes_labels(cfg) and (cluster != "local" or cfg.compute.workers > 1):
         _programs(cfg, cluster)

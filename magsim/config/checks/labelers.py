@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from magsim.config.checks.require import between, one_of, positive, require
+from magsim.config.checks.require import between, not_negative, one_of, positive, require
 
 
 def check_labeler(cfg: DictConfig) -> None:
@@ -23,7 +23,9 @@ def _kpm(cfg: DictConfig) -> None:
     """Probes, moments, and what they exclude."""
     node = cfg.labeler
     one_of(cfg, "labeler.probes", ("colour", "random", "identity"))
-    positive(cfg, "labeler.columns", "labeler.tolerance", "labeler.smearing")
+    positive(cfg, "labeler.columns", "labeler.smearing")
+    between(cfg, "labeler.tolerance", 0.0, 0.1)
+    not_negative(cfg, "labeler.seed")
     require(cfg, "labeler.repeats", node.repeats >= 2, "must be 2 or more: their spread is the error.")
     M = node.moments
     require(

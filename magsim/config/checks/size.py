@@ -42,11 +42,9 @@ def _memory(cfg: DictConfig) -> None:
     available = physical_memory()
     machine = f"this machine has {available / GIB:.3g} GiB"
     per_site = 1 if cfg.hamiltonian.name == "double_exchange_projected" else 2
-    for key in lattice_keys(cfg):
+    for key, labeler in _labelled(cfg):
         sites = _sites(cfg, key)
-        if cfg.task.name == "benchmark" and sites > cfg.task.exact_max_sites:
-            continue
-        needed, formula = _of_a_label(cfg, per_site * sites)
+        needed, formula = _of_a_label(cfg, labeler, per_site * sites)
         require(
             cfg,
             key,
@@ -61,21 +59,32 @@ def _memory(cfg: DictConfig) -> None:
         require(cfg, key, needed <= available, f"{text} and {machine}.")
 
 
-def _of_a_label(cfg: DictConfig, states: int) -> tuple[float, str]:
+def _labelled(cfg: DictConfig) -> list[tuple[str, str]]:
+    """Keys of the lattices that are solved, each with the name of the labeler that does it."""
+    keys = [(key, str(cfg.labeler.name)) for key in lattice_keys(cfg)]
+    if cfg.task.name != "benchmark":
+        return keys
+    keys = [(key, name) for key, name in keys if _sites(cfg, key) <= cfg.task.exact_max_sites]
+    if "labelers" in cfg.task.parts:
+        keys += [(f"task.label_shapes[{i}]", "greens") for i in range(len(cfg.task.label_shapes))]
+    return keys
+
+
+def _of_a_label(cfg: DictConfig, labeler: str, states: int) -> tuple[float, str]:
     """Bytes of one exact solution, and how they come about."""
     # on a GPU the solutions lie in its memory, and here what they are made from
     on_gpu = cfg.compute.device == "cuda" or (cfg.compute.device == "auto" and driver_sees_a_gpu())
     matrices = 1 if on_gpu else MATRICES
     dense = 16.0 * matrices * states**2, f"{matrices} x 16 bytes x {_count(states)} states squared"
-    if cfg.labeler.name == "ed" or (cfg.task.name == "spectrum" and cfg.labeler.name != "greens"):
+    if labeler == "ed" or (cfg.task.name == "spectrum" and labeler != "greens"):
         return dense
-    if cfg.labeler.name == "kpm":
+    if labeler == "kpm":
         return 16.0 * KPM_VECTORS * states, f"{KPM_VECTORS} vectors of {_count(states)} states"
     in_plane = 16.0 * cores() * NESTED * states * math.log2(states + 2)
     # in a box the last wall is a plane of states^(2/3)
     solid = 16.0 * cores() * 8 * states ** (4 / 3) if len(cfg.lattice.shape) > 2 else 0.0
     needed = max(in_plane, solid)
-    if cfg.labeler.name == "auto" and dense[0] < needed:
+    if labeler == "auto" and dense[0] < needed:
         return dense
     return needed, f"nested dissection of {_count(states)} states on {cores()} threads"
 
