@@ -10,8 +10,10 @@ import pytest
 
 from magsim.config import compose
 from magsim.errors import DataError
-from magsim.hamiltonian.electronic import SDHamiltonian
-from magsim.labelers import AutoLabeler, Costs, EDLabeler
+from magsim.hamiltonian.electronic import ProjectedDoubleExchange, SDHamiltonian
+from magsim.labelers import AutoLabeler, Costs, EDLabeler, GreensLabeler
+from magsim.labelers.auto import solutions
+from magsim.labelers.greens.electrons import GreensSolver
 from magsim.lattice import make_lattice
 from magsim.runs import write_json
 from magsim.spins import random_spins, rng
@@ -35,6 +37,12 @@ def test_a_loose_tolerance_on_a_large_lattice_takes_chebyshev_moments() -> None:
     assert AutoLabeler(hamiltonian(60, 60, T=0.5), tolerance=1e-8, costs=costs).chosen.name == "greens"
 
 
+def test_where_moments_have_no_kernel_for_the_gpu_they_are_no_choice() -> None:
+    projected = ProjectedDoubleExchange(make_lattice("square", (6, 6)), (1.0,), T=0.5, filling=0.4)
+    assert not AutoLabeler(projected, tolerance=0.05)._kpm().refused
+    assert "no GPU" in AutoLabeler(projected, device="cuda", tolerance=0.05)._kpm().refused
+
+
 def test_at_zero_temperature_moments_are_no_choice() -> None:
     cold = AutoLabeler(hamiltonian(8, 8, T=0.0), tolerance=0.05)
     assert {c.name: c.refused for c in cold.candidates}["kpm"] == "is not exact at T = 0"
@@ -47,6 +55,18 @@ def test_the_choice_follows_the_measured_rates_and_says_why() -> None:
         assert words in slow_greens.reason
     fast_greens = AutoLabeler(hamiltonian(12, 12), costs=Costs(greens=1e12, greens_start=1e-6))
     assert fast_greens.chosen.name == "greens"
+
+
+def test_what_a_search_for_mu_is_taken_to_cost_is_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    h = hamiltonian(10, 10, filling=0.35)
+    labeler, full, counts = GreensLabeler(h), [], []
+    solve, below = GreensSolver.solve, GreensSolver.levels_below
+    monkeypatch.setattr(GreensSolver, "solve", lambda *args: full.append(1) or solve(*args))
+    monkeypatch.setattr(GreensSolver, "levels_below", lambda *args: counts.append(1) or below(*args))
+    labels = 4
+    labeler.label(random_spins(100, rng(0, "search"), (labels,)))
+    needed = (len(full) + len(counts) / labeler.n_poles) / labels
+    assert 0.5 * needed < solutions(h) < 2 * needed
 
 
 def test_what_does_not_fit_into_memory_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,9 +125,7 @@ def test_rates_that_are_no_rates_are_refused_by_name_of_the_file(
 ) -> None:
     monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
     write_json(costs_file(), content)
-    with pytest.raises(
-        DataError, match=r"costs\.json.*(positive number|object with the rates).*task=benchmark"
-    ):
+    with pytest.raises(DataError, match=r"costs\.json.*(positive number|object).*task=benchmark"):
         load_costs("cpu")
 
 

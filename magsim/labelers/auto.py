@@ -22,6 +22,13 @@ MOST_STATES = 400_000  # beyond, not even the dissection is tried
 KPM_PART = 0.5  # share of the tolerance that truncation may take
 
 
+def solutions(hamiltonian: Electrons) -> float:
+    """How many sets of poles a label by Green's functions takes: two temperatures where T = 0, and the search
+    for mu at given filling."""
+    temperatures = 2.0 if hamiltonian.T == 0.0 else 1.0
+    return temperatures * (1.0 if hamiltonian.filling is None else MU_SEARCH)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One method: predicted seconds of a label and bytes, or why it cannot be."""
@@ -108,9 +115,8 @@ class AutoLabeler:
         labeler = GreensLabeler(h, self.device, self.batch_size, tolerance=self.tolerance)
         if h.n_states > MOST_STATES:
             return Candidate(labeler, math.inf, math.inf, "does not fit")
-        solutions = (2.0 if h.T == 0.0 else 1.0) * (1.0 if h.filling is None else MU_SEARCH)
         inverse = labeler.solver.inverse
-        seconds = solutions * (
+        seconds = solutions(h) * (
             self.costs.greens_start + labeler.n_poles * inverse.multiplications / self.costs.greens
         )
         threads = cores() if self.device == "cpu" else 1
@@ -118,6 +124,8 @@ class AutoLabeler:
 
     def _kpm(self) -> Candidate:
         h = self.hamiltonian
+        if self.device != "cpu" and not isinstance(h, SDHamiltonian):
+            return Candidate(KPMLabeler(h, probes="identity"), math.inf, math.inf, "has no GPU kernel for it")
         coupling = abs(h.J) if isinstance(h, SDHamiltonian) else 0.0
         part = KPM_PART * self.tolerance
         columns = 2 * math.ceil(self.costs.kpm_error * coupling / (2 * part)) + 2

@@ -17,6 +17,7 @@ from scipy import linalg
 from magsim.arrays import array_module, cores, to_numpy
 from magsim.hamiltonian.electronic import Electrons, SDHamiltonian
 from magsim.labelers import Costs, EDLabeler, GreensLabeler, KPMLabeler, Labels
+from magsim.labelers.auto import solutions
 from magsim.labelers.ensemble import fermi
 from magsim.lattice import Lattice
 from magsim.runs import ProgressBar
@@ -143,7 +144,7 @@ def _row(h: Electrons, device: str, budget: float, driver: str, limit: float) ->
         return None if field is None else float(np.abs(labels.field - field).max())
 
     labels = double.label(spins)
-    work = 8 * double.n_poles * double.solver.inverse.multiplications
+    work = 8 * solutions(h) * double.n_poles * double.solver.inverse.multiplications
     return Row(
         shape=list(h.lattice.shape),
         states=h.n_states,
@@ -223,6 +224,7 @@ def _costs(h: Electrons, rows: Sequence[Row], device: str, budget: float, limit:
         "ed": _seconds(EDLabeler(tiny, device), tiny, budget),
         "greens": _seconds(GreensLabeler(tiny, device, tolerance=TOLERANCE), tiny, budget),
     }
+    rows = sorted(rows, key=lambda row: row.states)
     solved = [row for row in rows if row.eigh is not None]
     default = Costs()
     last = rows[-1]
@@ -232,7 +234,8 @@ def _costs(h: Electrons, rows: Sequence[Row], device: str, budget: float, limit:
         "ed": solved[-1].states ** 3 / float(solved[-1].eigh or 1.0) if solved else default.ed,
         "greens": work / max(last.double - start["greens"], 0.5 * last.double),
         "ed_start": start["ed"],
-        "greens_start": start["greens"],
+        # of one set of poles, as the work above: labeler=auto multiplies both
+        "greens_start": start["greens"] / solutions(h),
         "machine": f"{described['processor']}, {cores()} cores, {device}, {described['date']}",
     }
     if isinstance(h, SDHamiltonian) and h.T > 0:
