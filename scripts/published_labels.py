@@ -191,7 +191,8 @@ def smearing_panel(axes: Any, labelled: dict[str, Any]) -> None:
         xlabel="smearing T",
         ylabel="field, greens from ed, rms",
     )
-    axes.legend(loc="center right")
+    axes.set_ylim(1e-18, 1e-1)
+    axes.legend(loc="lower right")
 
 
 def course(axes: Any, data: Any, ed: dict[str, np.ndarray]) -> None:
