@@ -92,6 +92,10 @@ WRONG: dict[str, tuple[str, str]] = {
     "hamiltonian.t=[0,0]": ("hamiltonian.t=[0.0, 0.0]", "must not be zero"),
     "descriptor.cutoff=0.5": ("descriptor.cutoff=0.5", "at least 1"),
     "descriptor.bond_cutoff=0.9": ("descriptor.bond_cutoff=0.9", "at least 1"),
+    "model=equivariant descriptor.lmax=3": ("descriptor.lmax=3", "from 1 to 2"),
+    "model=equivariant model.layers=0": ("model.layers=0", "positive"),
+    "model=equivariant model.output=spin": ("model.output=spin", "energy, torque"),
+    "model=equivariant descriptor=bispectrum": ("descriptor.name=bispectrum", "descriptor=equivariant"),
     # sizes
     "lattice.shape=[1000000,1000000]": ("lattice.shape=[1000000, 1000000]", "this machine has"),
     "task=simulate lattice.shape=[1000000,1000000]": ("lattice.shape=[1000000, 1000000]", "GiB"),

@@ -66,8 +66,10 @@ def test_lists_in_the_checks_agree_with_the_registries_of_the_physics() -> None:
     from magsim.dynamics import INTEGRATORS
     from magsim.hamiltonian.classical import DM_KINDS
     from magsim.models.bp import ACTIVATIONS
+    from magsim.models.equivariant import OUTPUTS
 
     assert set(learning.ACTIVATIONS) == set(ACTIVATIONS)
+    assert set(learning.OUTPUTS) == set(OUTPUTS)
     assert set(physics.DM_KINDS) == set(DM_KINDS)
     assert set(physics.INTEGRATORS) == set(INTEGRATORS)
 

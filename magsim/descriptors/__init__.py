@@ -6,8 +6,12 @@ from collections.abc import Callable
 
 from magsim.descriptors.base import Descriptor
 from magsim.descriptors.bispectrum import BispectrumDescriptor, BispectrumOptions
+from magsim.descriptors.equivariant import EquivariantDescriptor
 
 # Name of the option -> descriptor; called with the lattice and the keys of the option.
-DESCRIPTORS: dict[str, Callable[..., Descriptor]] = {"bispectrum": BispectrumDescriptor.of}
+DESCRIPTORS: dict[str, Callable[..., Descriptor]] = {
+    "bispectrum": BispectrumDescriptor.of,
+    "equivariant": EquivariantDescriptor,
+}
 
-__all__ = ["DESCRIPTORS", "BispectrumDescriptor", "BispectrumOptions", "Descriptor"]
+__all__ = ["DESCRIPTORS", "BispectrumDescriptor", "BispectrumOptions", "Descriptor", "EquivariantDescriptor"]

@@ -11,10 +11,15 @@ from magsim.lattice import Lattice
 from magsim.models.base import Model
 from magsim.models.bp import BehlerParrinello
 from magsim.models.energy import EnergyModel
+from magsim.models.equivariant import EquivariantModel
 from magsim.models.linear import LinearModel
 
 # Name of the option -> model; called with the descriptor and the keys of the option.
-MODELS: dict[str, Callable[..., Model]] = {"bp": BehlerParrinello, "linear": LinearModel}
+MODELS: dict[str, Callable[..., Model]] = {
+    "bp": BehlerParrinello,
+    "equivariant": EquivariantModel,
+    "linear": LinearModel,
+}
 
 
 def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[str, Any]) -> Model:
@@ -37,4 +42,12 @@ def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[
     return MODELS[name](DESCRIPTORS[kind](lattice, **options), **keys)
 
 
-__all__ = ["MODELS", "BehlerParrinello", "EnergyModel", "LinearModel", "Model", "build_model"]
+__all__ = [
+    "MODELS",
+    "BehlerParrinello",
+    "EnergyModel",
+    "EquivariantModel",
+    "LinearModel",
+    "Model",
+    "build_model",
+]

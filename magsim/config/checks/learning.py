@@ -8,6 +8,7 @@ from magsim.config.checks.require import between, not_negative, one_of, positive
 from magsim.config.checks.size import lattice_at, shortest_periodic_side
 
 ACTIVATIONS = ("silu", "gelu", "tanh", "softplus", "relu")
+OUTPUTS = ("energy", "torque")
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("float32", "float64")
 NEAREST = 1.0  # the unit of length
@@ -35,6 +36,8 @@ def _descriptor(cfg: DictConfig) -> None:
             node.references >= 1 or not node.bispectrum,
             "descriptor.bispectrum=true is made of references: at least 1.",
         )
+    if "lmax" in node:
+        between(cfg, "descriptor.lmax", 1, 2, ends=True)
     if cfg.task.name in ("pipeline", "train") and cfg.data.path is None:
         _cutoff_fits(cfg, "lattice.shape")
     if cfg.task.name == "pipeline" and cfg.task.large_shape is not None:
@@ -76,6 +79,15 @@ def _model(cfg: DictConfig) -> None:
             "must be a list of positive layer widths.",
         )
         one_of(cfg, "model.activation", ACTIVATIONS)
+    if "output" in node:
+        positive(cfg, "model.layers", "model.channels")
+        one_of(cfg, "model.output", OUTPUTS)
+        require(
+            cfg,
+            "descriptor.name",
+            cfg.descriptor.name == "equivariant",
+            "model=equivariant needs descriptor=equivariant.",
+        )
 
 
 def _trainer(cfg: DictConfig) -> None:

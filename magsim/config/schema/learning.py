@@ -27,6 +27,13 @@ class BispectrumConfig(DescriptorConfig):
 
 
 @dataclass
+class EquivariantDescriptorConfig(DescriptorConfig):
+    """Spin irreps of the neighbours in irreps of the site point group, and their power spectrum."""
+
+    lmax: int = MISSING  # largest spin irrep: 1 (vectors) or 2 (also quadrupoles)
+
+
+@dataclass
 class ModelConfig:
     """What turns invariants into an energy."""
 
@@ -47,6 +54,18 @@ class BPConfig(ModelConfig):
 
     hidden: list[int] = MISSING  # widths of the hidden layers
     activation: str = MISSING  # silu, gelu, tanh, softplus or relu
+
+
+@dataclass
+class EquivariantConfig(ModelConfig):
+    """Message passing between sites with spin irreps; what a site sees in each layer is in the descriptor."""
+
+    layers: int = MISSING  # messages between neighbours; site energies reach layers * cutoff
+    channels: int = MISSING  # of each spin irrep
+    hidden: list[int] = MISSING  # widths of the network of each layer, from invariants to scalars
+    activation: str = MISSING  # silu, gelu, tanh, softplus or relu
+    pseudo: bool = MISSING  # also channels of the other time parity, as S_i x S_j (even vector)
+    output: str = MISSING  # energy (field = -dE/dS) or torque (the field itself, which conserves nothing)
 
 
 @dataclass

@@ -73,8 +73,15 @@ OPTIONS: dict[str, dict[str, type]] = {
         "file": physics.FileSampler,
         "mixed": physics.MixedSampler,
     },
-    "descriptor": {"bispectrum": learning.BispectrumConfig},
-    "model": {"linear": learning.LinearConfig, "bp": learning.BPConfig},
+    "descriptor": {
+        "bispectrum": learning.BispectrumConfig,
+        "equivariant": learning.EquivariantDescriptorConfig,
+    },
+    "model": {
+        "linear": learning.LinearConfig,
+        "bp": learning.BPConfig,
+        "equivariant": learning.EquivariantConfig,
+    },
     "protocol": {"relax": dynamics.RelaxConfig, "anneal": dynamics.AnnealConfig},
     "logger": {"wandb": tasks.WandbConfig},
 }
