@@ -18,7 +18,7 @@ from magsim.errors import ConfigError
 from magsim.lattice import Lattice, make_lattice, site_permutations
 from magsim.learning.checkpoint import model_facts, save_model
 from magsim.models import EquivariantModel, Model, build_model
-from magsim.models.equivariant.layer import Kind, paths
+from magsim.models.equivariant.kinds import Kind, paths
 from magsim.spins import random_rotation, random_spins, transverse
 
 DESCRIPTOR: dict[str, Any] = {"name": "equivariant", "cutoff": 1.5, "lmax": 2}

@@ -1,13 +1,8 @@
-"""One layer of message passing between sites of a lattice, equivariant under everything.
-
-A channel carries a spin irrep l and a time parity: what it becomes under S -> -S. Products multiply parities
-and couple degrees, so that nothing else than what symmetry allows can be formed.
-"""
+"""One layer of message passing between the sites of a lattice."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -17,65 +12,8 @@ from magsim.descriptors import EquivariantDescriptor
 from magsim.descriptors.spin_irreps import clebsch_gordan
 from magsim.models.bp import ACTIVATIONS
 from magsim.models.energy import CONSTANT
+from magsim.models.equivariant.kinds import SCALAR, Features, Kind, Path, paths
 from magsim.models.equivariant.lattice_product import LatticeProduct
-
-
-@dataclass(frozen=True, order=True)
-class Kind:
-    """What a channel is.
-
-    Attributes:
-        degree: spin irrep l, with 2l+1 components.
-        odd: whether it changes sign under time reversal.
-    """
-
-    degree: int
-    odd: bool
-
-    @property
-    def size(self) -> int:
-        return 2 * self.degree + 1
-
-    def __str__(self) -> str:
-        return f"{self.degree}{'o' if self.odd else 'e'}"
-
-
-Features = dict[Kind, Tensor]  # (N, B, 2l+1, channels)
-SCALAR, VECTOR = Kind(0, False), Kind(1, True)
-
-
-@dataclass(frozen=True)
-class Path:
-    """A Clebsch-Gordan product of two kinds of channels, channel by channel.
-
-    A product that is antisymmetric in two factors of one kind vanishes for equal channels: ``shifted`` takes
-    the next channel for the second one.
-    """
-
-    left: Kind
-    right: Kind
-    out: Kind
-
-    @property
-    def shifted(self) -> bool:
-        total = self.left.degree + self.right.degree + self.out.degree
-        return self.left == self.right and total % 2 == 1
-
-    @property
-    def name(self) -> str:
-        return f"coupling_{self.left}_{self.right}_{self.out}"
-
-
-def paths(kinds: Sequence[Kind], out: Sequence[Kind]) -> list[Path]:
-    """Every allowed product of two kinds that is one of ``out``."""
-    ordered = sorted(kinds)
-    return [
-        Path(a, b, c)
-        for i, a in enumerate(ordered)
-        for b in ordered[i:]
-        for c in out
-        if abs(a.degree - b.degree) <= c.degree <= a.degree + b.degree and c.odd == (a.odd != b.odd)
-    ]
 
 
 class Layer(nn.Module):
@@ -115,8 +53,7 @@ class Layer(nn.Module):
         super().__init__()
         self.blocks, self.channels = descriptor.blocks, channels
         self.incoming, self.outgoing = incoming, tuple(outgoing)
-        ends = [sum(block.dim for block in self.blocks[:k]) for k in range(len(self.blocks) + 1)]
-        self.rows = [slice(a, b) for a, b in pairwise(ends)]
+        self.dims = [block.dim for block in self.blocks]
         self.raw = all(n == 1 for n in incoming.values())  # one channel: neighbours first, then mixing
         self.product = LatticeProduct(descriptor, mixed=not self.raw)
         copies = sum(block.copies for block in self.blocks)
@@ -131,7 +68,7 @@ class Layer(nn.Module):
             table = clebsch_gordan(path.left.degree, path.right.degree, path.out.degree)
             self.register_buffer(path.name, torch.tensor(table).flatten(1), persistent=False)
         self.weigh = nn.ParameterDict(
-            {path.name: _normal(len(self.blocks), channels, fan=1) for path in self.paths}
+            {path.name: _normal(len(self.blocks), channels, fan=1) for path in self.paths if path.wide}
         )
         self.bonds = [kind for kind in incoming if kind.degree > 0]
         self.sources = self._sources()
@@ -163,32 +100,38 @@ class Layer(nn.Module):
         kinds = len(self.blocks) * (len(self.incoming) + len(self.bonds))
         return self.channels * (kinds + (SCALAR in self.incoming))
 
-    def gather(self, features: Features, matrices: tuple[Tensor, Tensor]) -> Features:
-        """Step 1: ``(rows, N, B, 2l+1, channels)`` of each kind; rows are irreps and their components."""
-        result = {}
+    def gather(self, features: Features, matrices: tuple[Tensor, Tensor]) -> tuple[Features, Features]:
+        """Step 1: ``(rows, N, B, 2l+1, channels)`` of each kind; rows are irreps and their components. And
+        the first row, the trivial irrep, once more."""
+        around, trivial = {}, {}
         for kind, values in features.items():
             weight = self.mix[str(kind)]
-            if not self.raw:
+            if self.raw:
+                parts, copy = [], 0
+                for rows, block in zip(self._shells(values, matrices), self.blocks, strict=True):
+                    f = rows.view(block.copies, -1).T @ weight[copy : copy + block.copies, 0]
+                    parts.append(f.view(block.dim, *values.shape[:-1], self.channels))
+                    copy += block.copies
+                around[kind], trivial[kind] = torch.cat(parts), parts[0][0]
+            else:
                 mixed = values.flatten(0, 2) @ weight  # (copies, N B (2l+1), channels)
                 mixed = mixed.view(len(weight), *values.shape[:-1], self.channels).flatten(0, 1)
-                result[kind] = self.product(mixed[None], matrices)
-                continue
-            around, parts, copy = self.product(values[None], matrices), [], 0
-            for block in self.blocks:
-                f = around[block.rows].view(block.copies, -1).T @ weight[copy : copy + block.copies, 0]
-                parts.append(f.view(block.dim, *values.shape[:-1], self.channels))
-                copy += block.copies
-            result[kind] = torch.cat(parts)
-        return result
+                around[kind] = self.product(mixed[None], matrices)
+                trivial[kind] = around[kind][0]
+        return around, trivial
+
+    def _shells(self, values: Tensor, matrices: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        """Lattice irreps before any mixing: rows of each irrep, copy by copy."""
+        return self.product(values[None], matrices).split([block.copies * block.dim for block in self.blocks])
 
     def forward(
         self, features: Features, scalars: Tensor, matrices: tuple[Tensor, Tensor], fit: bool = False
     ) -> tuple[Features, Tensor]:
         """New features and scalars ``(N, B, hidden)``; ``fit`` sets the normalisation from what comes in."""
-        around = self.gather(features, matrices)
+        around, trivial = self.gather(features, matrices)
         own = {kind: values @ self.own[str(kind)] for kind, values in features.items() if kind != SCALAR}
         bonds = {kind: (own[kind] * around[kind]).sum(-2, keepdim=True) for kind in self.bonds}
-        invariants = self.invariants(around, bonds)
+        invariants = self.invariants(around, bonds, trivial)
         if fit:
             self.fit(invariants)
         inputs = (invariants - self.mean) / self.scale
@@ -199,21 +142,20 @@ class Layer(nn.Module):
             if kind == SCALAR:
                 new[kind] = gates[0].unsqueeze(-2)
                 continue
-            sources = self._made(kind, own, around, bonds)
+            sources = self._made(kind, own, around, bonds, trivial)
             new[kind] = torch.stack([g.unsqueeze(-2) * x for g, x in zip(gates, sources, strict=True)]).sum(0)
         return new, s
 
-    def invariants(self, around: Features, bonds: Features) -> Tensor:
+    def invariants(self, around: Features, bonds: Features, trivial: Features) -> Tensor:
         """Step 3: ``(N, B, K)``."""
         parts = []
         for values in around.values():
-            squares = values.square().sum(-2)
-            parts += [squares[row].sum(0) for row in self.rows]
+            parts += [rows.sum(0) for rows in values.square().sum(-2).split(self.dims)]
         for values in bonds.values():
-            b = values.squeeze(-2)
-            parts += [b[0], *(b[row].square().sum(0) for row in self.rows[1:])]
+            first, *others = values.squeeze(-2).split(self.dims)
+            parts += [first[0], *(rows.square().sum(0) for rows in others)]
         if SCALAR in around:
-            parts.append(around[SCALAR][0].squeeze(-2))
+            parts.append(trivial[SCALAR].squeeze(-2))
         return torch.cat(parts, dim=-1)
 
     def fit(self, invariants: Tensor) -> None:
@@ -225,23 +167,34 @@ class Layer(nn.Module):
             self.mean.copy_(mean)
             self.scale.copy_(torch.where(constant, 1.0, deviation))
 
-    def _made(self, kind: Kind, own: Features, around: Features, bonds: Features) -> list[Tensor]:
+    def _made(
+        self, kind: Kind, own: Features, around: Features, bonds: Features, trivial: Features
+    ) -> list[Tensor]:
         """Step 4, without the gates: ``(N, B, 2l+1, channels)`` each."""
-        made = [own[kind], around[kind][0]] if kind in self.incoming else []
+        made = [own[kind], trivial[kind]] if kind in self.incoming else []
         if kind in bonds:
             made.append((bonds[kind] * around[kind]).sum(0))
         for path in self.paths:
-            if path.out == kind:
-                made.append(self._coupled(path, around[path.left], around[path.right]))
+            if path.out != kind:
+                continue
+            if path.wide:
+                outer = self._outer(path, around[path.left], around[path.right])
+            else:
+                outer = own[path.left].unsqueeze(-2) * trivial[path.right].unsqueeze(-3)
+            made.append(getattr(self, path.name) @ outer.flatten(-3, -2))
         return made
 
-    def _coupled(self, path: Path, left: Tensor, right: Tensor) -> Tensor:
+    def _outer(self, path: Path, left: Tensor, right: Tensor) -> Tensor:
+        """Products of all components ``(N, B, 2l1+1, 2l2+1, channels)``, summed over the lattice irreps."""
         weight = self.weigh[path.name]
-        weight = torch.cat([w.expand(b.dim, -1) for w, b in zip(weight.split(1), self.blocks, strict=True)])
-        weight = weight[:, None, None, None]
-        right = (right.roll(1, -1) if path.shifted else right) * weight
-        outer = (left.unsqueeze(-2) * right.unsqueeze(-3)).sum(0).flatten(-3, -2)
-        return getattr(self, path.name) @ outer
+        weight = torch.cat([w.expand(dim, -1) for w, dim in zip(weight.split(1), self.dims, strict=True)])
+        right = (right.roll(1, -1) if path.shifted else right) * weight[:, None, None, None]
+        rows = zip(left.unsqueeze(-2).unbind(), right.unsqueeze(-3).unbind(), strict=True)
+        first, second = next(rows)
+        outer = first * second
+        for first, second in rows:
+            outer = torch.addcmul(outer, first, second)
+        return outer
 
 
 def _normal(*shape: int, fan: int) -> nn.Parameter:

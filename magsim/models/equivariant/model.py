@@ -13,7 +13,8 @@ from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.models.base import SNAPSHOTS, Model
 from magsim.models.bp import ACTIVATIONS
-from magsim.models.equivariant.layer import VECTOR, Features, Kind, Layer
+from magsim.models.equivariant.kinds import VECTOR, Features, Kind
+from magsim.models.equivariant.layer import Layer
 from magsim.spins import transverse
 
 OUTPUTS = ("energy", "torque")
