@@ -160,7 +160,7 @@ class TestErrors:
             keys = {"smearing": 0.1} if gapped else {"smearing": 0.02}
             labels = KPMLabeler(hamiltonian, probes="identity", tolerance=1e-8, **keys).label(spins)
             wrong = np.abs(labels.field - exact.field).max(axis=(1, 2))
-            assert (wrong < 2 * labels.error).all()
+            assert (wrong < labels.error).all()
             assert (wrong < 1e-7).all() if gapped else (wrong > 1e-5).any()
 
     def test_the_error_of_a_label_covers_its_largest_error_in_95_per_cent(self) -> None:

@@ -211,6 +211,10 @@ def test_the_task_writes_floors_that_the_page_of_a_model_shows(
     assert set(kept) == {"random", "thermal T=0.1", f"ordered {stored['states']['ordered']['texture']}"}
     assert kept["thermal T=0.1"] == stored["states"]["thermal"]
     assert len(kept["random"]["floors"]) == 2
+    # one whose labels are as wrong as the floors are low replaces nothing
+    rough = ["labeler=kpm", "labeler.columns=4", "task.state=[random]", "seed=2"]
+    assert main([*SMALL, "task=locality", *quick, *rough]) == 0
+    assert read_json(floor_file(stored["lattice"], stored["hamiltonian"]))["states"] == kept
 
 
 @pytest.mark.parametrize(

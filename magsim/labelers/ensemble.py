@@ -9,6 +9,9 @@ import numpy as np
 
 # Levels closer than this to mu at T = 0 are one degenerate shell and share their electrons equally.
 DEGENERATE = 1e-9
+# Smeared over T, a level at distance x T from mu is wrongly filled by f(|x|), at most so many times
+# f(x - 1) - f(x) (at x = 0): what a shift of mu by T shows.
+ONE_LEVEL = 2.17
 
 
 def fermi(levels: Any, mu: Any, T: float, xp: ModuleType = np) -> Any:

@@ -31,6 +31,7 @@ from magsim.tasks.states import reference_texture
 
 LIMITS = (0.5, 0.3, 0.2, 0.1, 0.05)  # of the rms torque
 NEGLIGIBLE = 0.2  # error of the labels over a floor: adds 2 % in square
+EVERYTHING = 1e-9  # of the rms torque: floors below are rounding
 FRAMES = 2  # of every thermal trajectory
 
 MEANINGS = {
@@ -63,6 +64,13 @@ class Locality:
         return sufficient_radius(self.floors, share * self.rms_torque)
 
     @property
+    def trusted(self) -> bool:
+        """Whether the errors of the labels are no part of the floors worth mentioning."""
+        # with everything inside the floor is zero, whoever solves it
+        known = [f.floor for f in self.floors if f.floor > EVERYTHING * self.rms_torque]
+        return self.label_error <= NEGLIGIBLE * min(known, default=np.inf)
+
+    @property
     def label(self) -> str:
         """The kind with what tells it from others of its kind."""
         if "temperature" in self.facts:
@@ -90,7 +98,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     """
     labeler = build_labeler(cfg)
     results = [measure(cfg, run, labeler, kind) for kind in cfg.task.state]
-    content = {
+    content: dict[str, Any] = {
         "lattice": lattice_facts(labeler.hamiltonian.lattice),
         "hamiltonian": plain(cfg.hamiltonian),
         "labeler": labeler.identity(),
@@ -100,7 +108,10 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         "states": {result.kind: result.as_json() for result in results},
     }
     write_json(run.folder / "locality.json", content)
-    run.say(f"  kept for the pages of trained models: {remember(content)}")
+    kept = {result.kind: content["states"][result.kind] for result in results if result.trusted}
+    if kept:
+        path = remember({**content, "states": kept})
+        run.say(f"  {', '.join(kept)} states are kept for the pages of trained models: {path}")
     _page(cfg, run, results)
     metrics: dict[str, Any] = {}
     for result in results:
@@ -186,10 +197,11 @@ def _tell(run: Run, result: Locality, bar: ProgressBar) -> None:
         value = f"{f.floor:.4g} +- {f.error:.1g}"
         run.say(f"    R = {f.radius:5.3f} ({f.inside:3d} spins)  {value:<19} {share:.3f} of rms")
     run.say(f"  {advice(result)}")
-    if result.label_error > NEGLIGIBLE * min(f.floor for f in result.floors):
+    if not result.trusted:
         run.say(
-            f"  the labels themselves may be wrong by {result.label_error:.1e}: a part of every floor; "
-            "a more accurate labeler (labeler=ed) tells more"
+            f"  the labels themselves may be wrong by {result.label_error:.1e}: a part of every floor, "
+            "not kept for "
+            "the pages of trained models; a more accurate labeler (labeler=ed) tells more"
         )
     run.say(f"  {seconds(bar.elapsed)}, {bar.rate:.3g} solutions/s")
 

@@ -10,14 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from magsim.hamiltonian.electronic import Electrons, SDHamiltonian
+from magsim.labelers.ensemble import ONE_LEVEL
 from magsim.labelers.greens.chemical_potential import Canonical, solve_mu
 from magsim.labelers.greens.electrons import GreensSolver, Solution
 from magsim.labelers.greens.rational import FermiPoles, fermi_poles
 from magsim.labelers.labels import Labels
 
 OUTSIDE = 40  # mu is sought up to so many T outside the levels
-# f(|x|) of a level at distance x T from mu is at most so many times f(x - 1) - f(x), at x = 0
-ONE_LEVEL = 2.17
 LEAST = {"complex128": 1e-12, "complex64": 1e-7}  # tolerances of occupations that rounding allows
 
 

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from scipy.linalg import helmert
 from magsim.arrays import array_module, cores
 from magsim.errors import ConfigError, RunError
 from magsim.hamiltonian.electronic import Electrons, SDHamiltonian
+from magsim.labelers.ensemble import ONE_LEVEL
 from magsim.labelers.kpm.bounds import spectral_interval
 from magsim.labelers.kpm.chebyshev import Expansion, moments_for, truncation_error
 from magsim.labelers.kpm.probing import Probes
@@ -59,8 +60,9 @@ class KPMLabeler:
         jackson: damp by the Jackson kernel.
         smearing: temperature of the occupations where ``hamiltonian.T`` is 0. A gap much above it leaves
             the label as at T = 0; in a metal energies and fields differ from T = 0 in order smearing^2
-            (Sommerfeld), more where the levels at mu are sparse. The first repeat is solved once more at
-            twice the temperature, and the largest difference of the fields enters ``error``.
+            (Sommerfeld), more where the levels at mu are sparse. The first repeat is solved once more with mu
+            raised by the smearing, and 2.17 times the largest difference of the fields enters ``error``: what
+            the field of a single level can be wrong by.
         seed: of the phases.
         redraw: phases of each configuration from its content.
 
@@ -144,7 +146,7 @@ class KPMLabeler:
         start = time.perf_counter()
         spins = np.asarray(spins, dtype=np.float64)
         self._refuse_long(spins)
-        solved = self._solve(spins, self._repeats, self.expansion)
+        solved = self._solve(spins, self._repeats, self.hamiltonian.mu)
         rows = (len(spins), self._repeats)
         energy, mu, drift = (
             np.array([getattr(one, name) for one in solved]).reshape(rows)
@@ -157,7 +159,7 @@ class KPMLabeler:
         truncation = 2.0 * self.scale * np.array([self._truncation(x) for x in mu.mean(axis=1)])
         error = largest + truncation + self.scale * drift.max(axis=1)
         if self.hamiltonian.T == 0:
-            error += np.abs(self._warmer(spins) - field[:, 0]).max(axis=(1, 2))
+            error += ONE_LEVEL * np.abs(self._beside(spins, mu[:, 0]) - field[:, 0]).max(axis=(1, 2))
         of_energy = np.zeros(len(spins)) if self._repeats == 1 else energy.std(axis=1, ddof=1)
         extra = {
             "stochastic_error": stochastic,
@@ -220,10 +222,10 @@ class KPMLabeler:
         words = [int.from_bytes(content[k : k + 4], "little") for k in range(0, len(content), 4)]
         return (self.seed, repeat, *words)
 
-    def _solve(self, spins: np.ndarray, repeats: int, expansion: Expansion) -> list[Solution]:
-        """Every repeat of every configuration."""
+    def _solve(self, spins: np.ndarray, repeats: int, mu: float | None) -> list[Solution]:
+        """Every repeat of every configuration, at mu or at the filling of the Hamiltonian."""
         h = self.hamiltonian
-        ensemble = (h.mu, None if h.filling is None else h.filling * h.n_states)
+        ensemble = (mu, None if mu is not None else float(h.filling or 0.0) * h.n_states)
         threads = cores() if self.device == "cpu" else 1
         size = self.batch_size or max(1, 2 * threads // repeats)
         solved: list[Solution] = []
@@ -231,13 +233,13 @@ class KPMLabeler:
             for k in range(0, len(spins), size):
                 batch = [(self._make(one), one) for one in spins[k : k + size]]
                 traces = [Trace(made, self._key(one, r)) for made, one in batch for r in range(repeats)]
-                solved += solve(traces, self._sources, expansion, ensemble, pool)
+                solved += solve(traces, self._sources, self.expansion, ensemble, pool)
         return solved
 
-    def _warmer(self, spins: np.ndarray) -> np.ndarray:
-        """Fields of the first repeat at twice the temperature."""
-        expansion = replace(self.expansion, T=2.0 * self.expansion.T)
-        elements = np.array([one.elements for one in self._solve(spins, 1, expansion)])
+    def _beside(self, spins: np.ndarray, mu: np.ndarray) -> np.ndarray:
+        """Fields of the first repeat with mu ``(B,)`` raised by the smearing."""
+        pairs = zip(spins, (mu + self.smearing).tolist(), strict=True)
+        elements = np.array([self._solve(one[None], 1, x)[0].elements for one, x in pairs])
         return self.hamiltonian.observe(spins, elements)[0]
 
     def _spread(self, field: np.ndarray, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
