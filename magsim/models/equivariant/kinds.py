@@ -32,7 +32,9 @@ class Kind:
         return f"{self.degree}{'o' if self.odd else 'e'}"
 
 
-Features = dict[Kind, Tensor]  # (N, B, 2l+1, channels)
+Features = dict[
+    Kind, Tensor
+]  # (2l+1, N, B, channels): components outside, so that loops over channels and sites are long
 SCALAR, VECTOR = Kind(0, False), Kind(1, True)
 
 

@@ -33,7 +33,7 @@ class LatticeProduct(nn.Module):
     With the basis ``Y^{G,r}_m(p)`` of the descriptor and the site ``t(i, p)`` at place p around site i:
 
     - before mixing (``mixed=False``): ``out[(G,r,m), i] = sum_p Y^{G,r}_m(p) x[t(i, p)]``, K rows a site;
-    - after mixing (``mixed=True``): ``out[(G,m), i] = sum_{r,p} Y^{G,r}_m(p) x[(G,r), t(i, p)]``: every copy
+    - after mixing (``mixed=True``): ``out[(G,m), i] = sum_{r,p} Y^{G,r}_m(p) x[t(i, p), (G,r)]``: every copy
       brings channels of its own, and their sum is taken on the way.
 
     Missing neighbours beyond an open edge contribute nothing.
@@ -59,7 +59,7 @@ class LatticeProduct(nn.Module):
             for p in np.flatnonzero(np.abs(basis[k]) > ZERO):
                 sites = np.flatnonzero(table[:, p] < n)
                 rows.append(to * n + sites)
-                columns.append(fro * n + table[sites, p])
+                columns.append(table[sites, p] * self.n_columns + fro)
                 entries.append(np.full(len(sites), k * basis.shape[1] + p))
         row, column, entry = (np.concatenate(part) for part in (rows, columns, entries))
         self.shape = (self.n_rows * n, self.n_columns * n)
@@ -99,5 +99,5 @@ class LatticeProduct(nn.Module):
             )
 
     def forward(self, x: Tensor, matrices: tuple[Tensor, Tensor]) -> Tensor:
-        """``(rows, ...)`` of ``x (columns, ...)``."""
+        """``(rows, N, ...)`` of ``x (1, N, ...)`` before mixing, ``(N, copies, ...)`` after."""
         return _Product.apply(x.reshape(self.shape[1], -1), *matrices).view(self.n_rows, -1, *x.shape[2:])

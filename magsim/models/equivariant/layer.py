@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +102,7 @@ class Layer(nn.Module):
         return self.channels * (kinds + (SCALAR in self.incoming))
 
     def gather(self, features: Features, matrices: tuple[Tensor, Tensor]) -> tuple[Features, Features]:
-        """Step 1: ``(rows, N, B, 2l+1, channels)`` of each kind; rows are irreps and their components. And
+        """Step 1: ``(2l+1, rows, N, B, channels)`` of each kind; rows are irreps and their components. And
         the first row, the trivial irrep, once more."""
         around, trivial = {}, {}
         for kind, values in features.items():
@@ -109,20 +110,22 @@ class Layer(nn.Module):
             if self.raw:
                 parts, copy = [], 0
                 for rows, block in zip(self._shells(values, matrices), self.blocks, strict=True):
-                    f = rows.view(block.copies, -1).T @ weight[copy : copy + block.copies, 0]
-                    parts.append(f.view(block.dim, *values.shape[:-1], self.channels))
+                    f = rows.reshape(kind.size, block.copies, -1).mT @ weight[copy : copy + block.copies, 0]
+                    parts.append(f.view(kind.size, block.dim, *values.shape[1:3], self.channels))
                     copy += block.copies
-                around[kind], trivial[kind] = torch.cat(parts), parts[0][0]
+                around[kind], trivial[kind] = torch.cat(parts, dim=1), parts[0][:, 0]
             else:
-                mixed = values.flatten(0, 2) @ weight  # (copies, N B (2l+1), channels)
-                mixed = mixed.view(len(weight), *values.shape[:-1], self.channels).flatten(0, 1)
-                around[kind] = self.product(mixed[None], matrices)
-                trivial[kind] = around[kind][0]
+                # one product for all copies: (2l+1, N, B, copies*channels)
+                mixed = values @ weight.transpose(0, 1).flatten(1)
+                mixed = mixed.unflatten(-1, (-1, self.channels)).transpose(2, 3)
+                around[kind] = torch.stack([self.product(one, matrices) for one in mixed])
+                trivial[kind] = around[kind][:, 0]
         return around, trivial
 
     def _shells(self, values: Tensor, matrices: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-        """Lattice irreps before any mixing: rows of each irrep, copy by copy."""
-        return self.product(values[None], matrices).split([block.copies * block.dim for block in self.blocks])
+        """Lattice irreps before any mixing, ``(2l+1, copies*dim, N, B)`` of each irrep."""
+        around = self.product(values.permute(3, 1, 2, 0), matrices).permute(3, 0, 1, 2).contiguous()
+        return around.split([block.copies * block.dim for block in self.blocks], dim=1)
 
     def forward(
         self, features: Features, scalars: Tensor, matrices: tuple[Tensor, Tensor], fit: bool = False
@@ -130,32 +133,43 @@ class Layer(nn.Module):
         """New features and scalars ``(N, B, hidden)``; ``fit`` sets the normalisation from what comes in."""
         around, trivial = self.gather(features, matrices)
         own = {kind: values @ self.own[str(kind)] for kind, values in features.items() if kind != SCALAR}
-        bonds = {kind: (own[kind] * around[kind]).sum(-2, keepdim=True) for kind in self.bonds}
+        bonds = {kind: (own[kind].unsqueeze(1) * around[kind]).sum(0) for kind in self.bonds}
         invariants = self.invariants(around, bonds, trivial)
         if fit:
             self.fit(invariants)
         inputs = (invariants - self.mean) / self.scale
         s = self.network(torch.cat([inputs, scalars], dim=-1))
         new = {}
-        for kind, count in self.sources.items():
-            gates = self.gate[str(kind)](s).unflatten(-1, (count, self.channels)).unbind(-2)
+        for kind in self.sources:
+            gates = self._gates(kind, s)
             if kind == SCALAR:
-                new[kind] = gates[0].unsqueeze(-2)
+                new[kind] = gates
                 continue
-            sources = self._made(kind, own, around, bonds, trivial)
-            new[kind] = torch.stack([g.unsqueeze(-2) * x for g, x in zip(gates, sources, strict=True)]).sum(0)
+            made = self._made(kind, own, around, bonds, trivial)
+            new[kind] = gates[0] * made[0]
+            for gate, source in zip(gates[1:], made[1:], strict=True):
+                new[kind] = torch.addcmul(new[kind], gate, source)
         return new, s
+
+    def _gates(self, kind: Kind, s: Tensor) -> Tensor:
+        """``(sources, N, B, channels)`` linear functions of the scalars."""
+        linear = cast(nn.Linear, self.gate[str(kind)])
+        shape = (self.sources[kind], self.channels)
+        gates = (
+            s.flatten(0, 1) @ linear.weight.unflatten(0, shape).mT + linear.bias.unflatten(0, shape)[:, None]
+        )
+        return gates.unflatten(1, s.shape[:2])
 
     def invariants(self, around: Features, bonds: Features, trivial: Features) -> Tensor:
         """Step 3: ``(N, B, K)``."""
         parts = []
         for values in around.values():
-            parts += [rows.sum(0) for rows in values.square().sum(-2).split(self.dims)]
+            parts += [rows.sum(0) for rows in values.square().sum(0).split(self.dims)]
         for values in bonds.values():
-            first, *others = values.squeeze(-2).split(self.dims)
+            first, *others = values.split(self.dims)
             parts += [first[0], *(rows.square().sum(0) for rows in others)]
         if SCALAR in around:
-            parts.append(trivial[SCALAR].squeeze(-2))
+            parts.append(trivial[SCALAR][0])
         return torch.cat(parts, dim=-1)
 
     def fit(self, invariants: Tensor) -> None:
@@ -170,26 +184,27 @@ class Layer(nn.Module):
     def _made(
         self, kind: Kind, own: Features, around: Features, bonds: Features, trivial: Features
     ) -> list[Tensor]:
-        """Step 4, without the gates: ``(N, B, 2l+1, channels)`` each."""
+        """Step 4, without the gates: ``(2l+1, N, B, channels)`` each."""
         made = [own[kind], trivial[kind]] if kind in self.incoming else []
         if kind in bonds:
-            made.append((bonds[kind] * around[kind]).sum(0))
+            made.append((bonds[kind] * around[kind]).sum(1))
         for path in self.paths:
             if path.out != kind:
                 continue
             if path.wide:
                 outer = self._outer(path, around[path.left], around[path.right])
             else:
-                outer = own[path.left].unsqueeze(-2) * trivial[path.right].unsqueeze(-3)
-            made.append(getattr(self, path.name) @ outer.flatten(-3, -2))
+                outer = own[path.left].unsqueeze(1) * trivial[path.right]
+            coupled = getattr(self, path.name) @ outer.flatten(0, 1).flatten(1)
+            made.append(coupled.view(-1, *outer.shape[2:]))
         return made
 
     def _outer(self, path: Path, left: Tensor, right: Tensor) -> Tensor:
-        """Products of all components ``(N, B, 2l1+1, 2l2+1, channels)``, summed over the lattice irreps."""
+        """Products of all components ``(2l1+1, 2l2+1, N, B, channels)``, summed over the lattice irreps."""
         weight = self.weigh[path.name]
         weight = torch.cat([w.expand(dim, -1) for w, dim in zip(weight.split(1), self.dims, strict=True)])
-        right = (right.roll(1, -1) if path.shifted else right) * weight[:, None, None, None]
-        rows = zip(left.unsqueeze(-2).unbind(), right.unsqueeze(-3).unbind(), strict=True)
+        right = (right.roll(1, -1) if path.shifted else right) * weight[:, None, None]
+        rows = zip(left.unsqueeze(1).unbind(2), right.unbind(1), strict=True)
         first, second = next(rows)
         outer = first * second
         for first, second in rows:

@@ -50,8 +50,8 @@ class EquivariantModel(Model):
         self,
         descriptor: Descriptor,
         layers: int = 2,
-        channels: int = 16,
-        hidden: Sequence[int] = (64, 64),
+        channels: int = 8,
+        hidden: Sequence[int] = (32, 32),
         activation: str = "silu",
         pseudo: bool = False,
         output: str = "energy",
@@ -120,7 +120,10 @@ class EquivariantModel(Model):
         """Features and scalars of the last layer, ``(N, B, ...)``."""
         x = spins.transpose(0, 1)  # sites first: neighbours are whole rows
         layers = self._stack()
-        features = {kind: spin_components(x, kind.degree).unsqueeze(-1) for kind in layers[0].incoming}
+        features = {
+            kind: spin_components(x, kind.degree).permute(2, 0, 1).unsqueeze(-1)
+            for kind in layers[0].incoming
+        }
         scalars = x.new_empty(*x.shape[:-1], 0)
         matrices: dict[bool, tuple[Tensor, Tensor]] = {}
         for layer in layers:
@@ -146,7 +149,7 @@ class EquivariantModel(Model):
     def _answer(self, spins: Tensor) -> tuple[Tensor, Tensor]:
         if not self.conservative:
             vectors = self.passed(spins)[0][VECTOR]
-            field = self.energy_scale * self.readout(vectors).squeeze(-1).transpose(0, 1)
+            field = self.energy_scale * self.readout(vectors).squeeze(-1).permute(2, 1, 0)
             return torch.full_like(spins[:, 0, 0], float("nan")), field
         with torch.enable_grad():
             leaf = spins.detach().requires_grad_(True)
