@@ -48,6 +48,13 @@ def test_at_zero_temperature_moments_are_no_choice() -> None:
     assert {c.name: c.refused for c in cold.candidates}["kpm"] == "is not exact at T = 0"
 
 
+def test_at_zero_temperature_ed_is_taken_as_long_as_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert AutoLabeler(hamiltonian(24, 24, T=0.0)).chosen.name == "ed"
+    needed = AutoLabeler(hamiltonian(24, 24, T=0.0))._ed().bytes
+    monkeypatch.setattr("magsim.labelers.auto.physical_memory", lambda: 0.99 * needed)
+    assert AutoLabeler(hamiltonian(24, 24, T=0.0)).chosen.name == "greens"
+
+
 def test_the_choice_follows_the_measured_rates_and_says_why() -> None:
     slow_greens = AutoLabeler(hamiltonian(12, 12), costs=Costs(greens=1e5, machine="an abacus"))
     assert slow_greens.chosen.name == "ed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -54,7 +54,8 @@ class AutoLabeler:
     ed costs n^3 for n states. greens costs its number of poles, which follows from T and the tolerance, times
     the multiplications of the dissection. kpm is linear in n, but the error of its probes falls only as one
     over their number (in two dimensions): it is for loose tolerances, or lattices on which the others do not
-    fit.
+    fit. At T = 0 a tolerance that holds in metals too is met by ed alone; where that does not fit, greens is
+    taken, whose labels state what the smearing does.
     A dataset names the method that was chosen, not ``auto``.
 
     Attributes:
@@ -74,7 +75,11 @@ class AutoLabeler:
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """All three, with their predicted costs."""
-        return self._ed(), self._greens(), self._kpm()
+        ed, greens = self._ed(), self._greens()
+        if self.hamiltonian.T == 0.0 and not (ed.refused or greens.refused):
+            # levels at mu are smeared, and whether there are any is not known beforehand
+            greens = replace(greens, refused="is exact at T = 0 in insulators only")
+        return ed, greens, self._kpm()
 
     @cached_property
     def chosen(self) -> Candidate:
@@ -87,7 +92,7 @@ class AutoLabeler:
         """One sentence for the user."""
         others = "; ".join(str(one) for one in self.candidates if one is not self.chosen)
         return (
-            f"labeler=auto takes {self.chosen} ({self.hamiltonian.n_states} states, error below "
+            f"labeler=auto takes {self.chosen} ({self.hamiltonian.n_states} states, tolerance "
             f"{self.tolerance:.0e}); {others}. Rates of {self.costs.machine}."
         )
 
