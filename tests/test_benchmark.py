@@ -113,6 +113,7 @@ def test_labels_by_green_functions_are_timed_beside_lapack_with_their_error(
     monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.setattr(labelers, "TRIAL", 40)
     monkeypatch.setattr(labelers, "SMALL", 32)
+    monkeypatch.setattr(labelers, "LARGE", 100)
     shapes = "task.label_shapes=[[4,4],[6,6],[8,8]]"
     metrics, stored, folder = benchmarked(
         tmp_path, "task.parts=[labelers]", shapes, "task.eigh_max_sites=36", "hamiltonian.T=0.05"

@@ -107,7 +107,7 @@ def test_at_zero_temperature_in_a_metal_the_stated_error_is_that_of_the_smearing
 
 
 def test_the_poles_represent_the_fermi_function_within_the_stated_error() -> None:
-    for T, tolerance, most in ((0.2, 1e-8, 8), (0.05, 1e-8, 11), (0.01, 1e-10, 17), (1e-4, 1e-9, 31)):
+    for T, tolerance, most in ((0.2, 1e-8, 8), (0.05, 1e-8, 11), (0.01, 1e-10, 17), (1e-4, 1e-11, 36)):
         poles = fermi_poles(-9.0, 9.0, -3.2, T, tolerance)
         near = -3.2 + T * np.linspace(-30, 30, 2001)
         levels = np.sort(np.concatenate([np.linspace(-9, 9, 5001), near[np.abs(near) < 9]]))[None]

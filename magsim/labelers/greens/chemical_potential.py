@@ -65,7 +65,7 @@ def solve_mu(
             if left < tolerance or abs(electrons - new.count) <= enough:
                 return Canonical(_interpolate(last, new, electrons), left)
         last = new
-    return Canonical(last, abs(electrons - last.count) / len(last.elements))
+    return Canonical(last, abs(electrons - last.count))  # one level may lack all of it
 
 
 def _start(

@@ -6,12 +6,14 @@ import math
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from scipy.interpolate import AAA
 from threadpoolctl import threadpool_limits
 
 NEAR = 12.0  # |x| up to which f(x) has structure of its own, in units of T
+GRIDS = (60, 150, 400)  # points that resolve f near zero; the finer ones where low temperatures need them
 ROUNDING = 2e-12  # the least tolerance: further poles would only fit rounding
 
 
@@ -84,11 +86,12 @@ def _poles(
     start: float, stop: float, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray, float, float, float, float]:
     """Poles, weights, constant, offset and errors in units of T at mu = 0."""
-    coarse, fine = _grid(start, stop, 60), _grid(start, stop, 1200)
+    fine = _grid(start, stop, 1200)
     # measured: this many poles are nearly enough, whatever width and tolerance
     fewest = max(2, int(0.08 * math.log(stop - start) * math.log(1 / tolerance)))
     best: tuple[np.ndarray, np.ndarray, float, float] | None = None
-    for count in range(fewest, fewest + 9):
+    for points, count in product(GRIDS, range(fewest, fewest + 14)):
+        coarse = _grid(start, stop, points)
         poles = _aaa_poles(coarse, count)
         constant, weights = _fit(poles, coarse)
         error = _largest(constant + _sum(1 / (poles - fine[:, None]), weights) - _fermi(fine))

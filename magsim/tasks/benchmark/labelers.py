@@ -29,6 +29,7 @@ from magsim.tasks.costs import store_costs
 TOLERANCE = 1e-8  # of a field component
 DRIVERS = ("evr", "evd")  # of LAPACK; the fastest is chosen at TRIAL states
 TRIAL = 800
+LARGE = 1000  # states: smaller systems say little about rates
 SMALL = 128  # states: what a label costs however small the lattice
 STEPS = 1000  # of exact dynamics
 EVALUATIONS = 2  # of the field in a step of heun
@@ -111,7 +112,8 @@ def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
         )
         bar.advance(1, now=f"exact label {rows[-1].name}")
     costs = _costs(build_hamiltonian(cfg, base), rows, where, budget, limit)
-    store_costs(where, costs)
+    if max(row.states for row in rows) >= LARGE:
+        store_costs(where, costs)
     bar.advance(1, now="rates of the labelers")
     return Result(rows, driver, _exponent(rows), costs)
 
@@ -134,6 +136,8 @@ def _row(h: Electrons, device: str, budget: float, driver: str, limit: float) ->
         GreensLabeler(h, device, tolerance=TOLERANCE, precision=precision)
         for precision in ("complex128", "complex64")
     )
+    for labeler in (double, single):
+        labeler.label(spins)  # compiles, dissects the lattice, builds the poles
     seconds = time_calls(lambda: double.label(spins), budget).seconds
     fast = time_calls(lambda: single.label(spins), budget).seconds
     exact = field = None
@@ -210,7 +214,7 @@ def _products(device: str, budget: float, n: int = 1024) -> float:
 
 def _exponent(rows: Sequence[Row]) -> float:
     """Of the cost in N, fitted over all lattices from 24 x 24 on (below, the start-up time counts)."""
-    large = [row for row in rows if row.states >= 1000] or list(rows)
+    large = [row for row in rows if row.states >= LARGE] or list(rows)
     if len(large) < 2:
         return float("nan")
     logs = np.log([[row.states, row.double] for row in large])
