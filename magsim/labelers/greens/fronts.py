@@ -157,4 +157,6 @@ def _to_parent(level: Level, above: Level) -> np.ndarray:
         inner_row,
         inner_column,
     )
-    return np.where((row >= 0) & (column >= 0), flat, waste).ravel()
+    # half the memory traffic of the moves that follow
+    narrow = np.int32 if waste < 2**31 else np.int64
+    return np.where((row >= 0) & (column >= 0), flat, waste).ravel().astype(narrow)
