@@ -35,6 +35,7 @@ class Front:
     to_parent: Array  # (n*b*b,) where outer x outer goes in the parent's buffer
     wanted: Array  # positions of the elements of the inverse that are asked for ...
     position: Array  # ... and which of those asked for they are
+    passed_on: bool  # whether anything needs outer x inner of the inverse
 
     @property
     def size(self) -> int:
@@ -84,7 +85,9 @@ def make_fronts(
             "position": position,
         }
         arrays = {name: xp.asarray(values) for name, values in positions.items()}
-        fronts.append(Front(n=n, a=a, b=level.outer.shape[1], **arrays))
+        b = level.outer.shape[1]
+        below = (positions["wanted"] >= n * a * (a + b)) & (positions["wanted"] < n * a * (a + 2 * b))
+        fronts.append(Front(n=n, a=a, b=b, passed_on=k > 0 or bool(below.any()), **arrays))
     return fronts
 
 

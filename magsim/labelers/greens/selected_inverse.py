@@ -24,11 +24,11 @@ class SelectedInverse:
     Going up, each piece I with what it is connected to, O, is eliminated:
 
         S = (z - H)_II - (what the pieces inside left) ,
-        X = S^-1 M_IO ,   Y = M_OI S^-1 ,   M_OO - M_OI X -> up ,
+        X = -S^-1 M_IO ,   Y = -M_OI S^-1 ,   M_OO + M_OI X -> up ,
 
     and going down, with G_OO known from the level above,
 
-        G_IO = -X G_OO ,   G_OI = -G_OO Y ,   G_II = S^-1 - G_IO Y
+        G_IO = X G_OO ,   G_OI = G_OO Y ,   G_II = S^-1 + G_IO Y
 
     (the sparse-inverse subset of Takahashi, Fagan and Chen, and of Erisman and Tinney, Commun. ACM 18, 177,
     doi:10.1145/360680.360704; for electrons: Lin, Yang, Meza, Lu, Ying and E, ACM TOMS 37, 40,
@@ -100,10 +100,12 @@ class SelectedInverse:
                 add_at(buffer, self.fronts[k - 1].to_parent, carried, xp)
             inner, right, below, rest = front.blocks(buffer)
             log_det += block_inverse(inner, xp)
-            x = xp.matmul(inner, right)
-            carried = (rest - xp.matmul(below, x)).reshape(len(shifts), -1)
+            negative = -inner
+            x = xp.matmul(negative, right)
+            rest += xp.matmul(below, x)
+            carried = rest.reshape(len(shifts), -1)
             if kept is not None:
-                kept.append((inner.copy(), x, xp.matmul(below, inner)))
+                kept.append((negative, x, xp.matmul(below, negative)))
         return log_det
 
     def _descend(self, kept: list[tuple[Array, Array, Array]], count: int, dtype: Any) -> Array:
@@ -111,18 +113,17 @@ class SelectedInverse:
         elements = xp.empty((count, self.n_elements), dtype=dtype)
         above: Array | None = None
         for front in reversed(self.fronts):
-            inverse, x, y = kept.pop()
+            negative, x, y = kept.pop()
             buffer = xp.empty((count, front.size + 1), dtype=dtype)
             buffer[:, -1] = 0
             inner, right, below, rest = front.blocks(buffer)
             if above is not None:
                 take(above, front.to_parent, rest.reshape(count, -1), xp)
             xp.matmul(x, rest, out=right)
-            right *= -1
-            xp.matmul(rest, y, out=below)
-            below *= -1
+            if front.passed_on:
+                xp.matmul(rest, y, out=below)
             xp.matmul(right, y, out=inner)
-            xp.subtract(inverse, inner, out=inner)
+            inner -= negative
             elements[:, front.position] = buffer[:, front.wanted]
             above = buffer
         return elements
