@@ -447,6 +447,7 @@ def test_jobs_of_a_queue_are_workers_and_those_that_end_are_submitted_again(
 def test_workers_need_dask_and_a_queue_its_programs(monkeypatch) -> None:
     module = "magsim.config.checks.compute"
     monkeypatch.setattr(f"{module}.which", lambda program: None)
+    monkeypatch.setattr(f"{module}.find_spec", lambda name: 1)
     with pytest.raises(ConfigError, match=r"compute\.cluster=slurm: there is no sbatch"):
         check(compose(["compute.cluster=slurm"]))
     monkeypatch.setattr(f"{module}.find_spec", lambda name: None if name == "dask_jobqueue" else 1)
