@@ -23,13 +23,13 @@ class Costs:
         machine: what they were measured on.
     """
 
-    ed: float = 6.0e9
-    greens: float = 6.0e9
-    kpm: float = 1.0e8
-    ed_start: float = 5e-4
-    greens_start: float = 3e-3
+    ed: float = 3.7e9
+    greens: float = 8.5e9
+    kpm: float = 4.7e8
+    ed_start: float = 5e-3
+    greens_start: float = 8e-3
     kpm_start: float = 2e-2
-    kpm_error: float = 1.0
+    kpm_error: float = 1.2
     machine: str = "two cores of a server, not measured here (task=benchmark does)"
 
     def as_dict(self) -> dict[str, Any]:

@@ -82,6 +82,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     name, spins = _state(cfg, run, labeler)
     if cfg.labeler.name == "greens":
         return run_resolved(cfg, run, labeler, name, spins)
+    if cfg.labeler.name != "ed":
+        run.say("  levels by diagonalisation; labeler=greens makes densities of states without it")
     eta = float(cfg.task.eta)
     levels, states = eigenstates(hamiltonian, spins, labeler_device(cfg))
     weights = site_weights(states)
