@@ -77,6 +77,7 @@ class TestTrainTask:
             assert found[f"test/{source}/energy_std"] >= 0
         assert found["train/weights"] > found["train/invariants"] > 10
         assert found["train/model_hash"] == load_checkpoint(finished)[1]["hash"]
+        assert min(found[key] for key in ("train/snapshots", "train/seconds", "cost/us_per_site")) > 0
 
     def test_there_is_one_row_of_losses_and_errors_for_each_epoch(self, finished: Path) -> None:
         series = read_series(finished / "metrics.csv")

@@ -20,6 +20,7 @@ from magsim.runs import Run
 from magsim.spins import transverse
 from magsim.tasks.build import torch_device, torch_dtype
 from magsim.tasks.data import data_lattice, dataset_for, electrons, tell_difference
+from magsim.tasks.model_cost import model_cost
 
 BATCH = 16
 
@@ -31,7 +32,7 @@ class Evaluation:
     Attributes:
         index: ``(n,)`` snapshots of the dataset.
         energy, field: ``(n,)`` and ``(n, N, 3)`` predictions.
-        metrics: flat, ``<source>/torque_error`` and so on.
+        metrics: flat, ``test/<source>/torque_error`` and so on, and ``cost/us_per_site``.
         figures: name -> path.
     """
 
@@ -119,7 +120,16 @@ def evaluate(cfg: DictConfig, run: Run, model: Model, dataset: SpinDataset, inde
                 f"  {name}: {int(mine.sum())} snapshots, torque rmse {m['torque_rmse']:.4g} of rms "
                 f"{m['torque_rms']:.4g}: relative error {m['torque_error']:.3f}"
             )
-    metrics = {f"test/{key}": value for key, value in flatten(nested).items()}
+    metrics = {f"test/{key}": value for key, value in flatten(nested).items()} | _cost(cfg, run, model)
     parity = torque_parity(run.folder / "torque_parity.png", panels)
     run.image("torque_parity", parity)
     return Evaluation(index, energy, field, metrics, {"torque_parity": parity})
+
+
+def _cost(cfg: DictConfig, run: Run, model: Model) -> dict[str, float]:
+    """Microseconds per site of energy and field; nothing with ``compute.cost_seconds=0``."""
+    if not cfg.compute.cost_seconds:
+        return {}
+    cost = model_cost(model, float(cfg.compute.cost_seconds))
+    run.say(f"  cost: {cost}")
+    return {"cost/us_per_site": cost.microseconds_per_site}

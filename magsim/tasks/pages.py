@@ -165,8 +165,9 @@ def errors_section(result: Evaluation) -> Section:
     """Errors on what was held out."""
     sources: dict[str, dict[str, Any]] = {}
     for key, value in result.metrics.items():
-        _, source, name = key.split("/")
-        sources.setdefault(source, {})[name] = value
+        if key.startswith("test/"):
+            _, source, name = key.split("/")
+            sources.setdefault(source, {})[name] = value
     tables = []
     for caption, labels in ERRORS.items():
         known = [name for name in labels if name in next(iter(sources.values()))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,16 +75,24 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
     for line in split.description.splitlines():
         run.say(f"  {line}")
     path = run.folder / "model.ckpt"
+    spent = {}
     if _is_wanted(cfg, path):
+        start = time.perf_counter()
         _fit(cfg, run, dataset, lattice, split, path)
+        spent = {"train/seconds": time.perf_counter() - start}
     else:
         run.say(f"  {path} is there already: training is not repeated.")
     model = load_model(path, lattice, torch_dtype(cfg)).to(torch_device(cfg))
     model_hash = stored_hash(path)
     run.artifact("model", path, model_hash)
     weights = sum(p.numel() for p in model.parameters())
-    metrics = {"train/invariants": model.n_features, "train/weights": weights, "train/model_hash": model_hash}
-    return Trained(model, path, model_hash, dataset, split, metrics)
+    metrics = {
+        "train/snapshots": len(split.train),
+        "train/invariants": model.n_features,
+        "train/weights": weights,
+        "train/model_hash": model_hash,
+    }
+    return Trained(model, path, model_hash, dataset, split, metrics | spent)
 
 
 def _is_wanted(cfg: DictConfig, path: Path) -> bool:

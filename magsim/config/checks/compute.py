@@ -8,7 +8,7 @@ from shutil import which
 
 from omegaconf import DictConfig
 
-from magsim.config.checks.require import one_of, positive, require
+from magsim.config.checks.require import not_negative, one_of, positive, require
 from magsim.config.checks.stages import driver_sees_a_gpu, makes_labels
 
 ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://(\[[^\]\s]+\]|[^\s:/]+):\d{1,5}")  # of a dask scheduler
@@ -18,6 +18,7 @@ def check_compute(cfg: DictConfig) -> None:
     """Device, threads, workers and the cluster they run on."""
     _device(cfg)
     positive(cfg, "compute.workers", "compute.slurm.cores")
+    not_negative(cfg, "compute.cost_seconds")
     cluster = str(cfg.compute.cluster)
     require(
         cfg,

@@ -91,6 +91,7 @@ class ComputeConfig:
     device: str = MISSING  # auto: a GPU if there is one; cpu or cuda
     precision: str = MISSING  # of models, float32 or float64; labels and spins are always float64
     threads: int | None = MISSING  # null: what the libraries choose
+    cost_seconds: float = MISSING  # spent on timing a trained field on ten thousand sites; 0: not timed
     workers: int = MISSING  # processes that share the labels; 1: this one
     cluster: str = MISSING  # where workers run: local, slurm or the address of a dask scheduler
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
