@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from magsim.dynamics.committee import CommitteeField
 from magsim.dynamics.effective_field import ClassicalField, EffectiveField, ExactField, LearnedField, SumField
 from magsim.dynamics.evolve import EvolutionError, Frame, evolve
 from magsim.dynamics.integrators import (
@@ -26,6 +27,7 @@ __all__ = [
     "SIB",
     "Anneal",
     "ClassicalField",
+    "CommitteeField",
     "EffectiveField",
     "EvolutionError",
     "ExactField",

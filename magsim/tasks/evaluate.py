@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from omegaconf import DictConfig
 
 from magsim.errors import ConfigError, DataError
-from magsim.learning.checkpoint import load_checkpoint, load_model
+from magsim.learning.checkpoint import load_model
+from magsim.learning.committee import committee_facts, find_members
 from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.metrics import energy_metrics, flatten, torque_metrics
 from magsim.learning.split import split_dataset
@@ -44,23 +45,28 @@ class Evaluation:
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
-    """``task=evaluate checkpoint=...``: the part ``task.split`` of the own data, all of another dataset."""
+    """``task=evaluate checkpoint=...``: the part ``task.split`` of the own data, all of another dataset.
+
+    Of a committee the mean of its members is judged.
+    """
     from magsim.tasks.pages import evaluation_page
 
     if cfg.checkpoint is None:
         raise ConfigError(
             "checkpoint", None, "task=evaluate needs the run folder of a training, or a checkpoint file."
         )
-    _, facts = load_checkpoint(cfg.checkpoint)
+    facts = committee_facts(cfg.checkpoint)
     dataset = dataset_for(cfg, run)
-    model = load_model(cfg.checkpoint, data_lattice(cfg, dataset, run), torch_dtype(cfg)).to(
-        torch_device(cfg)
-    )
-    run.parent("model", cfg.checkpoint, facts.get("hash", ""))
+    lattice = data_lattice(cfg, dataset, run)
+    models = [
+        load_model(file, lattice, torch_dtype(cfg)).to(torch_device(cfg))
+        for file in find_members(cfg.checkpoint)
+    ]
+    run.parent("model", str(cfg.checkpoint), facts.get("hash", ""))
     tell_difference(run, facts.get("hamiltonian", {}), electrons(cfg, dataset, run), "the model was trained")
     index = chosen(cfg, dataset, facts, run)
-    result = evaluate(cfg, run, model, dataset, index)
-    evaluation_page(cfg, run, dataset, result, model.lattice, facts.get("descriptor", {}))
+    result = evaluate(cfg, run, models, dataset, index)
+    evaluation_page(cfg, run, dataset, result, lattice, facts.get("descriptor", {}))
     return result.metrics
 
 
@@ -92,8 +98,11 @@ def predict(model: Model, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(energies), np.concatenate(fields)
 
 
-def evaluate(cfg: DictConfig, run: Run, model: Model, dataset: SpinDataset, index: np.ndarray) -> Evaluation:
-    """Errors per source on the snapshots ``index``, with the parity figure of the torque.
+def evaluate(
+    cfg: DictConfig, run: Run, models: Sequence[Model], dataset: SpinDataset, index: np.ndarray
+) -> Evaluation:
+    """Errors per source on the snapshots ``index``, with the parity figure of the torque; of several models
+    those of their mean.
 
     Raises:
         DataError: no snapshots.
@@ -104,7 +113,8 @@ def evaluate(cfg: DictConfig, run: Run, model: Model, dataset: SpinDataset, inde
         raise DataError(dataset.path, "there are no snapshots to evaluate.")
     run.headline("Evaluation")
     spins, exact = dataset.spins[index], dataset.field[index]
-    energy, field = predict(model, spins)
+    energies, fields = zip(*(predict(model, spins) for model in models), strict=True)
+    energy, field = np.mean(energies, axis=0), np.mean(fields, axis=0)
     nested: dict[str, dict[str, float]] = {}
     panels = {}
     names = dataset.source_names[index]

@@ -39,7 +39,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     clock.lap("data")
     trained = train(cfg, run, dataset)
     clock.lap("training")
-    result = evaluation.evaluate(cfg, run, trained.model, dataset, trained.split.test)
+    result = evaluation.evaluate(cfg, run, [trained.model], dataset, trained.split.test)
     clock.lap("evaluation")
     compared = compare_dynamics(cfg, run, trained)
     clock.lap("comparison")

@@ -25,7 +25,7 @@ from magsim.dynamics import (
 from magsim.dynamics.llg import largest_torque
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
-from magsim.learning.checkpoint import load_checkpoint, stored_hash
+from magsim.learning.committee import committee_facts, source_hash
 from magsim.observables import select
 from magsim.report.page import Metric, Section, metrics_table
 from magsim.runs import Run
@@ -80,7 +80,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     field, identity, parents = build_field(cfg, lattice, device)
     if parents:
         run.parent("model", str(cfg.checkpoint), parents["model"])
-        trained = load_checkpoint(cfg.checkpoint)[1].get("hamiltonian", {})
+        trained = committee_facts(cfg.checkpoint).get("hamiltonian", {})
         tell_difference(run, trained, plain(cfg.hamiltonian), "the model was trained")
     run.headline(f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, lattice.shape))}")
     run.say(f"  field {field.name}, {lattice.n_sites} spins, replicas {protocol.replicas}, state on {device}")
@@ -156,7 +156,7 @@ def build_field(
         return effective_field(cfg, lattice.shape), identity, {}
     field: EffectiveField = load_field(cfg.checkpoint, lattice, device=device, dtype=torch_dtype(cfg))
     terms = build_classical(cfg, lattice)
-    model = stored_hash(cfg.checkpoint)
+    model = source_hash(cfg.checkpoint)
     identity = {"model": model, "precision": str(cfg.compute.precision), "classical": classical}
     return field if terms is None else field + terms, identity, {"model": model}
 

@@ -58,7 +58,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
 
     dataset = dataset_for(cfg, run)
     trained = train(cfg, run, dataset)
-    result = evaluation.evaluate(cfg, run, trained.model, dataset, trained.split.test)
+    result = evaluation.evaluate(cfg, run, [trained.model], dataset, trained.split.test)
     training_page(cfg, run, trained, result)
     return trained.metrics | result.metrics
 
@@ -104,7 +104,7 @@ def split_recipe(cfg: DictConfig) -> dict[str, Any]:
     """What determines the split of a dataset; in the checkpoint, so that nobody tests on what it learned."""
     t = cfg.trainer
     return {
-        "seed": int(cfg.seed),
+        "seed": int(cfg.seed if t.split_seed is None else t.split_seed),
         "validation": float(t.validation_fraction),
         "test": float(t.test_fraction),
     }

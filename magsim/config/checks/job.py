@@ -32,7 +32,7 @@ def check_job(cfg: DictConfig) -> None:
         "names a folder: letters, digits and . _ - + only.",
     )
     existing(cfg, "data.path", ("npz", "zarr"))
-    existing(cfg, "checkpoint")
+    _checkpoint(cfg)
     _task(cfg)
     check_compute(cfg)
     if cfg.logger.name == "wandb":
@@ -54,6 +54,17 @@ def check_options(cfg: DictConfig) -> None:
             OmegaConf.get_type(cfg[group]) is OPTIONS.get(group, {}).get(name, types[group]),
             f"the other keys are those of another option; choose {group}={name}.",
         )
+
+
+def _checkpoint(cfg: DictConfig) -> None:
+    """Null, a path that exists or a list of them."""
+    given = value_of(cfg, "checkpoint")
+    if not isinstance(given, list):
+        existing(cfg, "checkpoint")
+        return
+    require(cfg, "checkpoint", bool(given), "names nothing.")
+    for k in range(len(given)):
+        existing(cfg, f"checkpoint[{k}]")
 
 
 def matching(runs: str | Sequence[str]) -> list[Path]:

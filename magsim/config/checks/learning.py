@@ -94,6 +94,8 @@ def _trainer(cfg: DictConfig) -> None:
     node = cfg.trainer
     positive(cfg, "trainer.max_epochs", "trainer.batch_size", "trainer.lr")
     not_negative(cfg, "trainer.weight_decay", "trainer.warmup")
+    if node.split_seed is not None:
+        not_negative(cfg, "trainer.split_seed")
     positive(cfg, "trainer.max_minutes", null="no limit")
     positive(cfg, "trainer.patience", null="never stop early")
     positive(cfg, "trainer.grad_clip", null="no clipping")

@@ -87,4 +87,5 @@ class TrainerConfig:
     relative_floor: float | None = MISSING
     validation_fraction: float = MISSING  # of the trajectories; chooses the best epoch
     test_fraction: float = MISSING  # of the trajectories; seen by nothing but the evaluation
+    split_seed: int | None = MISSING  # of the split; null: seed. The members of a committee share it
     grad_clip: float | None = MISSING  # largest norm of the gradient; null: no clipping

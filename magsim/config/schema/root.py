@@ -28,7 +28,8 @@ class Config:
     debug: bool = False  # show tracebacks
     # compare: a sweep folder, a run folder, a glob of them, or a list of these, [a,b/*]
     runs: Any = None
-    checkpoint: str | None = None  # run folder or file; null in simulate: the exact field
+    # run folder or file; a list of them or a sweep folder: a committee; null in simulate: the exact field
+    checkpoint: Any = None
     data: DataConfig = field(default_factory=DataConfig)
     task: tasks.TaskConfig = field(default_factory=tasks.TaskConfig)
     lattice: physics.LatticeConfig = field(default_factory=physics.LatticeConfig)

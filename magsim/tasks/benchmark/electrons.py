@@ -110,7 +110,7 @@ def learned_name(cfg: DictConfig) -> str:
     return f"{cfg.model.name} as configured, untrained (an evaluation costs the same)"
 
 
-def learned_field(cfg: DictConfig, lattice: Lattice, device: str) -> LearnedField:
+def learned_field(cfg: DictConfig, lattice: Lattice, device: str) -> EffectiveField:
     """The field of the checkpoint, or an untrained one of the configured architecture."""
     if cfg.checkpoint is not None:
         return load_field(cfg.checkpoint, lattice, device=device, dtype=torch_dtype(cfg))
