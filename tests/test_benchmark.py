@@ -6,14 +6,26 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from magsim.config import check, compose
 from magsim.config.checks.job import PARTS
 from magsim.errors import ConfigError
+from magsim.lattice import make_lattice
 from magsim.runs import open_run
+from magsim.spins import random_rotation, random_spins
 from magsim.tasks import benchmark
-from magsim.tasks.benchmark import classical, labelers, spirit_package, tables
+from magsim.tasks.benchmark import (
+    classical,
+    e3nn_network,
+    labelers,
+    limits,
+    models,
+    spirit_package,
+    tables,
+)
 from magsim.tasks.benchmark.timing import time_calls
 from magsim.tasks.costs import load_costs
 
@@ -134,9 +146,72 @@ def test_labels_by_green_functions_are_timed_beside_lapack_with_their_error(
 
 @pytest.mark.parametrize("parts", ["[]", "[llg,llg]", "[labels]"])
 def test_parts_of_the_benchmark_are_named(parts: str) -> None:
-    with pytest.raises(ConfigError, match=r"task\.parts.*labelers, kpm, probing, llg, training, classical"):
+    with pytest.raises(
+        ConfigError, match=r"task\.parts.*labelers, kpm, probing, llg, models, training, classical"
+    ):
         check(compose([*JOB, f"task.parts={parts}"]))
 
 
 def test_the_parts_that_a_configuration_may_name_are_those_that_exist() -> None:
     assert set(PARTS) == set(benchmark.PARTS) == set(tables.SECTIONS)
+
+
+def test_learned_fields_are_timed_beside_the_published_network(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(models, "SITES", 64)
+    monkeypatch.setattr(models, "START", 8)
+    monkeypatch.setattr(limits, "COPIED", 2**16)
+    monkeypatch.setitem(limits.SIDE, "cpu", 32)
+    chosen = ["task.parts=[models]", "task.models=[linear,kondo_equivariant]", "lattice=square"]
+    metrics, stored, _ = benchmarked(tmp_path, *chosen, "lattice.shape=[8,8]")
+    rows = {row["name"]: row for row in stored["models"]["rows"]}
+    assert all(row["microseconds"] > 0 and row["sites"] == 64 for row in rows.values())
+    assert rows["kondo_equivariant"]["arithmetic"] > 0
+    assert rows["linear"]["bandwidth"] > 0
+    if e3nn_network.installed():
+        published = rows["published"]
+        assert published["weights"] == rows["published, merged"]["weights"] == 17401
+        ratio = published["microseconds"] / rows["linear"]["microseconds"]
+        assert (
+            metrics["benchmark/published_over_linear_64"] == rows["linear"]["ratio"] == pytest.approx(ratio)
+        )
+    assert "published/model" in capsys.readouterr().out
+
+
+def test_without_e3nn_the_table_says_so_and_has_no_ratios(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(models, "SITES", 16)
+    monkeypatch.setattr(models, "START", 4)
+    monkeypatch.setattr(limits, "COPIED", 2**16)
+    monkeypatch.setitem(limits.SIDE, "cpu", 32)
+    monkeypatch.setattr(e3nn_network, "installed", lambda: False)
+    chosen = ("task.parts=[models]", "task.models=[equivariant]", "lattice=square", "lattice.shape=[4,4]")
+    _, stored, folder = benchmarked(tmp_path, *chosen)
+    assert [row["ratio"] for row in stored["models"]["rows"]] == [None]
+    assert stored["models"]["published"] in (folder / "report.html").read_text()
+
+
+@pytest.mark.skipif(not e3nn_network.installed(), reason="e3nn is not installed")
+def test_the_published_network_is_one_of_spin_rotations_in_both_orders() -> None:
+    lattice = make_lattice("square", (5, 4))
+    rng = np.random.default_rng(0)
+    spins = torch.tensor(random_spins(20, rng, (1,)))
+    R = torch.tensor(random_rotation(rng))
+    for merged in (False, True):
+        torch.manual_seed(0)
+        network = e3nn_network.PublishedNetwork(lattice, merged).double().eval()
+        energy, field = network(spins)
+        turned, field_turned = network(spins @ R.T)
+        torch.testing.assert_close(turned, energy)
+        torch.testing.assert_close(field_turned, field @ R.T)
+        assert field.abs().max() > 1e-6
+
+
+def test_what_an_evaluation_moves_and_multiplies_is_counted() -> None:
+    a, b = torch.rand(5, 7), torch.rand(7, 3)
+    work = limits.work_of(lambda: (a @ b).T.add_(1.0))
+    assert work.operations == 2 * 5 * 7 * 3
+    assert work.bytes == 4 * (35 + 21 + 15) + 4 * (15 + 15)
+
+
+def test_models_of_the_benchmark_are_options_or_presets() -> None:
+    with pytest.raises(ConfigError, match=r"task\.models.*bp.*equivariant.*linear"):
+        check(compose([*JOB, "task.models=[mlp]"]))

@@ -130,16 +130,17 @@ def evaluate(
                 f"  {name}: {int(mine.sum())} snapshots, torque rmse {m['torque_rmse']:.4g} of rms "
                 f"{m['torque_rms']:.4g}: relative error {m['torque_error']:.3f}"
             )
-    metrics = {f"test/{key}": value for key, value in flatten(nested).items()} | _cost(cfg, run, model)
+    metrics = {f"test/{key}": value for key, value in flatten(nested).items()} | _cost(cfg, run, models)
     parity = torque_parity(run.folder / "torque_parity.png", panels)
     run.image("torque_parity", parity)
     return Evaluation(index, energy, field, metrics, {"torque_parity": parity})
 
 
-def _cost(cfg: DictConfig, run: Run, model: Model) -> dict[str, float]:
-    """Microseconds per site of energy and field; nothing with ``compute.cost_seconds=0``."""
+def _cost(cfg: DictConfig, run: Run, models: Sequence[Model]) -> dict[str, float]:
+    """Microseconds per site of energy and field, of a committee those of all members; nothing with ``compute.cost_seconds=0``."""
     if not cfg.compute.cost_seconds:
         return {}
-    cost = model_cost(model, float(cfg.compute.cost_seconds))
-    run.say(f"  cost: {cost}")
-    return {"cost/us_per_site": cost.microseconds_per_site}
+    costs = [model_cost(model, float(cfg.compute.cost_seconds)) for model in models]
+    for cost in costs:
+        run.say(f"  cost: {cost}")
+    return {"cost/us_per_site": sum(cost.microseconds_per_site for cost in costs)}

@@ -60,7 +60,7 @@ def model_cost(model: Model, seconds: float = 1.0, sites: int = SITES) -> ModelC
         see :class:`ModelCost`.
     """
     scale = model.energy_scale
-    with _bound(model, _about(model.lattice, sites)) as lattice:
+    with _bound(model, about(model.lattice, sites)) as lattice:
         spins = torch.from_numpy(random_spins(lattice.n_sites, rng(0, "cost"), (1,))).to(scale)
         _seconds(model, spins)
         end = time.perf_counter() + seconds
@@ -77,7 +77,7 @@ def model_cost(model: Model, seconds: float = 1.0, sites: int = SITES) -> ModelC
     )
 
 
-def _about(lattice: Lattice, sites: int) -> Lattice:
+def about(lattice: Lattice, sites: int) -> Lattice:
     """The same crystal with equal sides and about so many sites."""
     side = round((sites / lattice.n_basis) ** (1 / lattice.dim))
     return lattice.with_shape((side,) * lattice.dim)

@@ -17,7 +17,7 @@ from magsim.config.paths import groups
 from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
 
-PARTS = ("labelers", "kpm", "probing", "llg", "training", "classical")
+PARTS = ("labelers", "kpm", "probing", "llg", "models", "training", "classical")
 RESUMABLE = ("label", "train", "simulate", "pipeline")
 SPLITS = ("test", "validation", "train", "all")
 
@@ -97,6 +97,9 @@ def _task(cfg: DictConfig) -> None:
         parts = value_of(cfg, "task.parts")
         allowed = bool(parts) and set(parts) <= set(PARTS) and len(set(parts)) == len(parts)
         require(cfg, "task.parts", allowed, f"must be a list of {', '.join(PARTS)}, each at most once.")
+        named = sorted({*groups()["model"], *groups()["experiment"]})
+        for name in cfg.task.models:
+            require(cfg, "task.models", name in named, f"must be a list out of {', '.join(named)}.")
         for i in range(len(cfg.task.label_shapes)):
             check_shape(cfg, f"task.label_shapes[{i}]")
         require(cfg, "task.label_shapes", len(cfg.task.label_shapes) > 0, "needs at least one lattice shape.")

@@ -32,8 +32,9 @@ class EvaluateTask(TaskConfig):
 class BenchmarkTask(TaskConfig):
     """Rates of labels, training and dynamics."""
 
-    parts: list[str] = MISSING  # labelers, kpm, probing, llg, training, classical
+    parts: list[str] = MISSING  # labelers, kpm, probing, llg, models, training, classical
     shapes: list[list[int]] = MISSING  # lattices of the dynamics
+    models: list[str] = MISSING  # whose cost is measured: options of model, or presets that train one
     label_shapes: list[list[int]] = MISSING  # lattices of single labels by Green's functions
     eigh_max_sites: int = MISSING  # larger lattices are not diagonalised beside them
     seconds: float = MISSING  # spent on each measurement

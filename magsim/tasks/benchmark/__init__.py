@@ -6,6 +6,7 @@ Each of ``task.parts`` is a module:
 - :mod:`.kpm` -- Chebyshev moments beside scipy and kwant,
 - :mod:`.probing` -- how the error of Chebyshev labels falls with the number of their probes,
 - :mod:`.electrons` -- labels, and LLG with the exact and the learned field (part ``llg``),
+- :mod:`.models` -- cost of learned fields, beside the published equivariant network on ``e3nn``,
 - :mod:`.training` -- samples per second of the training,
 - :mod:`.classical` -- spin updates of a classical field, beside the ``spirit`` package.
 
@@ -20,7 +21,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from magsim.runs import Run, write_json
-from magsim.tasks.benchmark import classical, electrons, kpm, labelers, probing, tables, training
+from magsim.tasks.benchmark import classical, electrons, kpm, labelers, models, probing, tables, training
 from magsim.tasks.benchmark.timing import machine
 from magsim.tasks.build import torch_device
 
@@ -30,6 +31,7 @@ PARTS: dict[str, Any] = {
     "kpm": kpm,
     "probing": probing,
     "llg": electrons,
+    "models": models,
     "training": training,
     "classical": classical,
 }

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.runs import Run
-from magsim.tasks.benchmark import classical, electrons, kpm, labelers, probing, training
+from magsim.tasks.benchmark import classical, electrons, kpm, labelers, model_table, probing, training
 from magsim.tasks.pages import publish
 
 WIDTH = 110  # of a table in a log file
@@ -201,11 +201,13 @@ SECTIONS: dict[str, Callable[[DictConfig, Run, Any], Section]] = {
     "kpm": _kpm_section,
     "probing": _probing_section,
     "llg": _llg_section,
+    "models": model_table.section,
     "training": _training_section,
     "classical": _classical_section,
 }
 CARDS: dict[str, Callable[[Any], list[Metric]]] = {
     "labelers": _labelers_cards,
+    "models": model_table.cards,
     "llg": _llg_cards,
     "classical": _classical_cards,
 }

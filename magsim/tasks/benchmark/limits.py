@@ -1,0 +1,108 @@
+"""What a device can do, and what an evaluation asks of it: bytes moved and operations of matrix products."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+COPIED = 2**28  # bytes
+SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices that are multiplied
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Rates of a device, measured with all its cores.
+
+    Attributes:
+        bandwidth: bytes per second that a copy reads and writes.
+        operations: per second of a product of float32 matrices.
+    """
+
+    bandwidth: float
+    operations: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a call did.
+
+    Attributes:
+        bytes: that its kernels read and wrote, each tensor counted once a kernel; on a lattice that no cache
+            holds all of them go to the memory.
+        operations: of its matrix products; sparse ones and pointwise arithmetic are not counted.
+    """
+
+    bytes: float
+    operations: float
+
+    def share(self, seconds: float, limits: Limits) -> tuple[float, float]:
+        """Of the bandwidth and of the arithmetic, if it takes so many seconds."""
+        return self.bytes / seconds / limits.bandwidth, self.operations / seconds / limits.operations
+
+
+def limits(device: str, seconds: float) -> Limits:
+    """Measure a device for about so many seconds, twice."""
+    source = torch.ones(COPIED // 4, device=device)
+    target = torch.empty_like(source)
+    n = SIDE[device]
+    a = torch.rand(n, n, device=device)
+    copy = fastest(lambda: target.copy_(source), device, seconds)
+    product = fastest(lambda: a @ a, device, seconds)
+    return Limits(2.0 * COPIED / copy, 2.0 * n**3 / product)
+
+
+def fastest(work: Callable[[], Any], device: str, seconds: float) -> float:
+    """Seconds of the fastest call after one to warm up; on a GPU until it has finished."""
+    best, end = float("inf"), None
+    while end is None or time.perf_counter() < end:
+        start = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        best = best if end is None else min(best, now - start)
+        end = now + seconds if end is None else end
+    return best
+
+
+def work_of(call: Callable[[], Any]) -> Work:
+    """Count what a call does, kernel by kernel."""
+    with FlopCounterMode(display=False) as operations, _Bytes() as moved:
+        call()
+    return Work(float(moved.total), float(operations.get_total_flops()))
+
+
+class _Bytes(TorchDispatchMode):
+    """Adds up the sizes of what kernels read and write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = function(*args, **(kwargs or {}))
+        made = [x for x in tree_leaves(out) if isinstance(x, Tensor)]
+        read = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        known = {_place(x) for x in read}
+        views = made and all(_place(x) in known for x in made) and not function._schema.is_mutable
+        if not views:
+            self.total += sum(_size(x) for x in [*made, *read])
+        return out
+
+
+def _place(x: Tensor) -> int | None:
+    return None if x.layout != torch.strided else x.untyped_storage().data_ptr()
+
+
+def _size(x: Tensor) -> int:
+    if x.layout == torch.sparse_csr:
+        return sum(_size(part) for part in (x.values(), x.col_indices(), x.crow_indices()))
+    return x.numel() * x.element_size()
