@@ -60,6 +60,8 @@ WRONG: dict[str, tuple[str, str]] = {
     "protocol.steps=0": ("protocol.steps=0", "positive"),
     "protocol.record_every=100000": ("protocol.record_every=100000", "at most protocol.steps"),
     "protocol.initial=spriral": ("protocol.initial=spriral", "random"),
+    "trainer.patience=3 trainer.validation_fraction=0": ("trainer.patience=3", "validation_fraction=0"),
+    "trainer.max_snapshots=0": ("trainer.max_snapshots=0", "must be positive"),
     "trainer.test_fraction=0.95": ("trainer.test_fraction=0.95", "leaves nothing to train on"),
     "trainer.gamma=1.5": ("trainer.gamma=1.5", "from 0 to 1"),
     "sampler.random.count=0": ("sampler.random.count=0", "at least 1"),

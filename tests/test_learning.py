@@ -71,6 +71,34 @@ class TestLearning:
             weights(tmp_path / "null")["network.0.weight"], weights(tmp_path / "0.8")["network.0.weight"]
         )
 
+    def test_a_final_fit_on_everything_keeps_the_last_averaged_weights(
+        self, tmp_path: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    ) -> None:
+        monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+        folder, nothing = (
+            tmp_path / "run",
+            ("trainer.validation_fraction=0", "trainer.test_fraction=0"),
+        )
+        job = [*COMMON, *SHORT, *nothing, f"data.path={synthetic}", "trainer.max_epochs=2"]
+        assert main([*job, f"output={folder}"]) == 0
+        assert "nothing was held out" in capsys.readouterr().out
+        found = json.loads((folder / "metrics.json").read_text())
+        assert found["train/snapshots"] == 48
+        assert not [name for name in found if name.startswith("test/")]
+        assert "no test errors" in (folder / "report.html").read_text()
+        assert not [name for name in read_series(folder / "metrics.csv") if name.startswith("val/")]
+        stored = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+        name = "network.0.weight"
+        assert torch.equal(weights(folder)[name], stored["state_dict"][f"model.{name}"])
+        assert not torch.equal(weights(folder)[name], stored["current_model_state"][f"model.{name}"])
+
+    def test_the_closed_form_is_solved_without_validation_too(self, tmp_path: Path, synthetic: Path) -> None:
+        nothing = ("trainer.validation_fraction=0", "trainer.test_fraction=0")
+        trained = fit(tmp_path / "run", synthetic, "model=linear", *nothing)
+        spins, field = trained.dataset.spins, trained.dataset.field
+        predicted = trained.model(torch.tensor(spins).float())[1].detach().double().numpy()
+        assert torque_metrics(field, predicted, spins)["torque_error"] < 0.01
+
     def test_the_statistics_come_from_the_training_part_alone(self, tmp_path: Path, synthetic: Path) -> None:
         trained = fit(tmp_path / "run", synthetic, "trainer.max_epochs=1", "compute.precision=float64")
         index = trained.split.train

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 from magsim.learning.dataset import SpinDataset
 from magsim.learning.losses import snapshot_weights
 from magsim.learning.split import Split
+from magsim.learning.states import groups
 from magsim.spins import seed_sequence
 
 Batch = dict[str, Tensor]
@@ -63,6 +65,10 @@ class SpinDataModule(pl.LightningDataModule):
         seed: of the shuffling.
         floor: see :func:`magsim.learning.losses.snapshot_weights`.
         dtype: of the tensors.
+
+    Attributes:
+        sources, states: what errors are quoted for, see :func:`magsim.learning.states.groups`: together the
+            names of the columns of ``batch["groups"]``.
     """
 
     def __init__(
@@ -76,7 +82,10 @@ class SpinDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.batch_size, self.seed = batch_size, seed
-        self.sources = dataset.sources
+        found = groups(dataset)
+        self.sources = tuple(name for name in found if name in dataset.sources)
+        self.states = tuple(name for name in found if name not in dataset.sources)
+        member = torch.tensor(np.stack(list(found.values()), axis=1))
         spins, field = torch.tensor(dataset.spins), torch.tensor(dataset.field)
         weights = snapshot_weights(field, spins, floor, torch.tensor(split.train))
         self.parts = {}
@@ -86,7 +95,7 @@ class SpinDataModule(pl.LightningDataModule):
                 spins=spins[chosen].to(dtype),
                 field=field[chosen].to(dtype),
                 weight=weights[chosen].to(dtype),
-                source=torch.tensor(dataset.source[index].astype("int64")),
+                groups=member[chosen].to(dtype),
             )
 
     def train_dataloader(self) -> DataLoader:

@@ -51,13 +51,14 @@ class ForceFieldModule(pl.LightningModule):
     """Trains an :class:`~magsim.models.Model` on exact fields.
 
     Logged: ``train/loss``, ``val/loss``, ``val/torque_error`` (transverse rmse over rms, the mean over
-    sources: the monitor) and the same per source, ``val/torque_error/<source>``.
+    sources: the monitor) and the same per source and class of state, ``val/torque_error/<source or state>``.
 
     Args:
         model: what to train, with its statistics set.
         optimisation: how.
-        sources: names that ``batch["source"]`` indexes.
+        sources: names of the first columns of ``batch["groups"]``.
         facts: stored in the checkpoint: what builds the model again, and where its data came from.
+        states: names of its further columns: classes of state.
     """
 
     def __init__(
@@ -66,11 +67,12 @@ class ForceFieldModule(pl.LightningModule):
         optimisation: Optimisation,
         sources: tuple[str, ...],
         facts: Mapping[str, Any],
+        states: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
-        self.model, self.optimisation, self.sources = model, optimisation, sources
+        self.model, self.optimisation, self.sources, self.states = model, optimisation, sources, states
         self.facts = dict(facts)
-        self._squares: dict[str, Tensor] = {}
+        self._squares = torch.zeros(())
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         _, field = self.model(batch["spins"])
@@ -80,7 +82,7 @@ class ForceFieldModule(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        self._squares = {}
+        self._squares = torch.zeros(len(self.sources) + len(self.states), 2, device=self.device)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         _, field = self.model(batch["spins"])
@@ -89,12 +91,11 @@ class ForceFieldModule(pl.LightningModule):
         target = transverse(batch["field"], batch["spins"])
         error = transverse(field, batch["spins"]) - target
         pairs = torch.stack([error.pow(2).mean(dim=(1, 2)), target.pow(2).mean(dim=(1, 2))], dim=-1)
-        for code, name in enumerate(self.sources):
-            chosen = pairs[batch["source"] == code].sum(0)
-            self._squares[name] = self._squares.get(name, torch.zeros_like(chosen)) + chosen
+        self._squares = self._squares + batch["groups"].T @ pairs
 
     def on_validation_epoch_end(self) -> None:
-        errors = {name: (s[0] / s[1]).sqrt() for name, s in self._squares.items() if s[1] != 0}
+        squares = dict(zip((*self.sources, *self.states), self._squares, strict=True))
+        errors = {name: (s[0] / s[1]).sqrt() for name, s in squares.items() if s[1] != 0}
         for name, error in errors.items():
             if not torch.isfinite(error):
                 raise RunError(
@@ -103,7 +104,8 @@ class ForceFieldModule(pl.LightningModule):
                 )
         for name, error in errors.items():
             self.log(f"val/torque_error/{name}", error)
-        self.log("val/torque_error", torch.stack(list(errors.values())).mean())
+        monitor = [error for name, error in errors.items() if name in self.sources]
+        self.log("val/torque_error", torch.stack(monitor).mean())
 
     def configure_optimizers(self) -> Any:
         o = self.optimisation
@@ -130,9 +132,14 @@ class ClosedFormModule(ForceFieldModule):
     model: LinearModel
 
     def __init__(
-        self, model: LinearModel, ridge: float, sources: tuple[str, ...], facts: Mapping[str, Any]
+        self,
+        model: LinearModel,
+        ridge: float,
+        sources: tuple[str, ...],
+        facts: Mapping[str, Any],
+        states: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(model, Optimisation(), sources, facts)
+        super().__init__(model, Optimisation(), sources, facts, states)
         self.automatic_optimization = False
         self.ridge = ridge
         k = model.n_features
@@ -151,8 +158,16 @@ class ClosedFormModule(ForceFieldModule):
         self._target += (rows.T @ (target * root).flatten()).double().cpu()
 
     def on_validation_epoch_start(self) -> None:
-        """All batches of the only epoch are in: solve, before the answer is validated."""
+        """Solve before the answer is validated."""
         super().on_validation_epoch_start()
+        self.solve()
+
+    def on_train_epoch_end(self) -> None:
+        """Again, for a training without validation."""
+        self.solve()
+
+    def solve(self) -> None:
+        """Weights from the normal equations, once all batches of the only epoch are in."""
         k = len(self._target)
         matrix = self._normal + self.ridge * self._normal.diagonal().mean() * torch.eye(
             k, dtype=torch.float64

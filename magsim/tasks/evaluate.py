@@ -16,6 +16,7 @@ from magsim.learning.committee import committee_facts, find_members
 from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.metrics import energy_metrics, flatten, torque_metrics
 from magsim.learning.split import split_dataset
+from magsim.learning.states import groups
 from magsim.models import Model
 from magsim.runs import Run
 from magsim.spins import transverse
@@ -33,7 +34,7 @@ class Evaluation:
     Attributes:
         index: ``(n,)`` snapshots of the dataset.
         energy, field: ``(n,)`` and ``(n, N, 3)`` predictions.
-        metrics: flat, ``test/<source>/torque_error`` and so on, and ``cost/us_per_site``.
+        metrics: flat, ``test/<source or class of state>/torque_error`` and so on, and ``cost/us_per_site``.
         figures: name -> path.
     """
 
@@ -72,7 +73,20 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
 
 def chosen(cfg: DictConfig, dataset: SpinDataset, facts: Mapping[str, Any], run: Run) -> np.ndarray:
     """Snapshots to evaluate: a part of the training's own dataset (as it was split); of any other dataset
-    all that the training has not seen, told by the digests in the checkpoint."""
+    all that the training has not seen, told by the digests in the checkpoint.
+
+    Raises:
+        DataError: there are none.
+    """
+    index = _chosen(cfg, dataset, facts, run)
+    if not len(index):
+        raise DataError(
+            dataset.path, f"the training of this model has left no snapshots for task.split={cfg.task.split}."
+        )
+    return index
+
+
+def _chosen(cfg: DictConfig, dataset: SpinDataset, facts: Mapping[str, Any], run: Run) -> np.ndarray:
     if cfg.task.split == "all":
         run.say(f"  all {len(dataset)} snapshots, those of the training included")
         return np.arange(len(dataset))
@@ -101,30 +115,33 @@ def predict(model: Model, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def evaluate(
     cfg: DictConfig, run: Run, models: Sequence[Model], dataset: SpinDataset, index: np.ndarray
 ) -> Evaluation:
-    """Errors per source on the snapshots ``index``, with the parity figure of the torque; of several models
-    those of their mean.
+    """Errors per source and class of state on the snapshots ``index``, with the parity figure of the torque;
+    of several models those of their mean.
 
-    Raises:
-        DataError: no snapshots.
+    Without snapshots (a final fit on everything) there are no errors and no figure.
     """
     from magsim.report.figures import torque_parity
 
-    if not len(index):
-        raise DataError(dataset.path, "there are no snapshots to evaluate.")
     run.headline("Evaluation")
+    if not len(index):
+        run.say("  nothing was held out (trainer.test_fraction=0): no test errors")
+        nothing = np.empty((0, dataset.n_sites, 3))
+        return Evaluation(index, np.empty(0), nothing, _cost(cfg, run, models), {})
     spins, exact = dataset.spins[index], dataset.field[index]
     energies, fields = zip(*(predict(model, spins) for model in models), strict=True)
     energy, field = np.mean(energies, axis=0), np.mean(fields, axis=0)
     nested: dict[str, dict[str, float]] = {}
     panels = {}
-    names = dataset.source_names[index]
-    for name in [*dict.fromkeys(names), "all"]:
-        mine = np.ones(len(index), dtype=bool) if name == "all" else names == name
+    found = {name: mask[index] for name, mask in groups(dataset).items()}
+    for name, mine in {**found, "all": np.ones(len(index), dtype=bool)}.items():
+        if not mine.any():
+            continue
         nested[name] = torque_metrics(exact[mine], field[mine], spins[mine])
         if dataset.energy is not None:
             nested[name] |= energy_metrics(dataset.energy[index][mine], energy[mine], dataset.n_sites)
-        if name != "all":
+        if name in dataset.sources:
             panels[name] = tuple(transverse(f[mine], spins[mine]) for f in (exact, field))
+        if name != "all":
             m = nested[name]
             run.say(
                 f"  {name}: {int(mine.sum())} snapshots, torque rmse {m['torque_rmse']:.4g} of rms "

@@ -148,11 +148,15 @@ def draw_training(run: Run) -> Path | None:
     errors = {
         name.rpartition("/")[2]: column(name) for name in series if name.startswith("val/torque_error/")
     }
-    best = int(np.nanargmin(column("val/torque_error"))) + 1
+    losses = {"training": column("train/loss")}
+    best = None
+    if errors:
+        losses["validation"] = column("val/loss")
+        best = int(np.nanargmin(column("val/torque_error"))) + 1
     path = training_curves(
         run.folder / "training.png",
         epoch,
-        {"training": column("train/loss"), "validation": column("val/loss")},
+        losses,
         errors,
         column("train/lr"),
         best,
@@ -163,6 +167,9 @@ def draw_training(run: Run) -> Path | None:
 
 def errors_section(result: Evaluation) -> Section:
     """Errors on what was held out."""
+    title = "Errors on held-out trajectories"
+    if not len(result.index):
+        return Section(title, "Nothing was held out (trainer.test_fraction=0): no test errors.")
     sources: dict[str, dict[str, Any]] = {}
     for key, value in result.metrics.items():
         if key.startswith("test/"):
@@ -173,8 +180,8 @@ def errors_section(result: Evaluation) -> Section:
         known = [name for name in labels if name in next(iter(sources.values()))]
         rows = [[source, *(values[name] for name in known)] for source, values in sources.items()]
         if known:
-            tables.append(Table(("source", *(labels[name] for name in known)), rows, caption))
+            tables.append(Table(("source or state", *(labels[name] for name in known)), rows, caption))
     picture = Picture(
         result.figures["torque_parity"], "Predicted against exact transverse field on held-out trajectories."
     )
-    return Section("Errors on held-out trajectories", tables=tables, pictures=[picture])
+    return Section(title, tables=tables, pictures=[picture])

@@ -107,6 +107,7 @@ def split_recipe(cfg: DictConfig) -> dict[str, Any]:
         "seed": int(cfg.seed if t.split_seed is None else t.split_seed),
         "validation": float(t.validation_fraction),
         "test": float(t.test_fraction),
+        "max_snapshots": None if t.max_snapshots is None else int(t.max_snapshots),
     }
 
 
@@ -137,7 +138,7 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
         f"  model {cfg.model.name}: {model.n_features} invariants, {weights} weights; {len(split.train)} "
         f"snapshots of {dataset.n_sites} spins; {device}, {dtype}".replace("torch.", "")
     )
-    trainer = _trainer(cfg, run, module, device)
+    trainer = _trainer(cfg, run, module, device, bool(len(split.validation)))
     last = run.folder / "checkpoints" / "last.ckpt"
     if last.exists():
         run.say(f"  continuing from {last}")
@@ -145,23 +146,29 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", category=FutureWarning)
         trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-    # a closed form has one answer; else the epoch with the smallest validation error
-    closed_form = isinstance(module, ClosedFormModule)
-    best = model.eval() if closed_form else load_model(run.folder / "checkpoints" / "best.ckpt", lattice)
+    best = _final_model(run, module, lattice, bool(len(split.validation)))
     if dataset.energy is not None:
         best.fit_shift(part["spins"], torch.tensor(dataset.energy[split.train]).to(best.energy_scale))
     save_model(path, best, facts)
 
 
+def _final_model(run: Run, module: ForceFieldModule, lattice: Lattice, validated: bool) -> Model:
+    """A closed form has one answer; else the (averaged) weights of the epoch with the smallest validation
+    error, or the last ones where nothing was held out."""
+    if isinstance(module, ClosedFormModule):
+        return module.model.eval()
+    return load_model(run.folder / "checkpoints" / ("best.ckpt" if validated else "last.ckpt"), lattice)
+
+
 def _module(cfg: DictConfig, model: Model, data: SpinDataModule, facts: dict[str, Any]) -> ForceFieldModule:
     t = cfg.trainer
     if isinstance(model, LinearModel):
-        return ClosedFormModule(model, model.ridge, data.sources, facts)
+        return ClosedFormModule(model, model.ridge, data.sources, facts, data.states)
     steps = len(data.train_dataloader())
     optimisation = Optimisation(
         t.lr, t.weight_decay, t.lr_schedule, int(t.warmup), steps * int(t.max_epochs), t.gamma
     )
-    return ForceFieldModule(model, optimisation, data.sources, facts)
+    return ForceFieldModule(model, optimisation, data.sources, facts, data.states)
 
 
 def _batches(module: ForceFieldModule, batch_size: int) -> int | None:
@@ -170,7 +177,9 @@ def _batches(module: ForceFieldModule, batch_size: int) -> int | None:
     return None if limit is None else math.ceil(limit / batch_size)
 
 
-def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.device) -> pl.Trainer:
+def _trainer(
+    cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.device, validated: bool
+) -> pl.Trainer:
     t = cfg.trainer
     closed_form = isinstance(module, ClosedFormModule)
     epochs = 1 if closed_form else int(t.max_epochs)
@@ -184,9 +193,9 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
         callbacks.append(
             ModelCheckpoint(
                 folder,
-                "best",
-                monitor,
-                save_last=True,
+                "best" if validated else "last",
+                monitor if validated else None,
+                save_last=validated,
                 save_on_train_epoch_end=True,  # between two epochs, where a resumed run starts
                 enable_version_counter=False,
             )
@@ -209,6 +218,7 @@ def _trainer(cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.
         logger=RunLogger(run),
         gradient_clip_val=None if closed_form else t.grad_clip,
         enable_progress_bar=False,
+        limit_val_batches=None if validated else 0,
         limit_train_batches=_batches(module, int(t.batch_size)),
         enable_checkpointing=not closed_form,
         enable_model_summary=False,

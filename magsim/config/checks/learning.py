@@ -103,8 +103,15 @@ def _trainer(cfg: DictConfig) -> None:
     one_of(cfg, "trainer.lr_schedule", SCHEDULES)
     between(cfg, "trainer.ema", 0, 1, null="no average")
     between(cfg, "trainer.gamma", 0, 1, ends=True)
-    between(cfg, "trainer.validation_fraction", 0, 1)
-    between(cfg, "trainer.test_fraction", 0, 1)
+    positive(cfg, "trainer.max_snapshots", null="the whole training part")
+    for key in ("trainer.validation_fraction", "trainer.test_fraction"):
+        require(cfg, key, 0 <= value_of(cfg, key) < 1, "must be between 0 and 1, or 0: nothing is held out.")
+    require(
+        cfg,
+        "trainer.patience",
+        node.patience is None or node.validation_fraction > 0,
+        "stops on the validation error; it must be null with trainer.validation_fraction=0.",
+    )
     require(
         cfg,
         "trainer.test_fraction",

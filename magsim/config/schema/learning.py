@@ -85,7 +85,9 @@ class TrainerConfig:
     # errors count relative to the torque of their own snapshot, down to this fraction of the typical torque;
     # null: all snapshots weigh the same
     relative_floor: float | None = MISSING
-    validation_fraction: float = MISSING  # of the trajectories; chooses the best epoch
-    test_fraction: float = MISSING  # of the trajectories; seen by nothing but the evaluation
+    # of the trajectories; chooses the best epoch; 0: none, the model is what stands at the last epoch
+    validation_fraction: float = MISSING
+    test_fraction: float = MISSING  # of the trajectories; seen by nothing but the evaluation; 0: none
     split_seed: int | None = MISSING  # of the split; null: seed. The members of a committee share it
+    max_snapshots: int | None = MISSING  # of the training part, classes of state in turn; null: all
     grad_clip: float | None = MISSING  # largest norm of the gradient; null: no clipping
