@@ -33,7 +33,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     if cfg.seed == 17:
         print("waiting", os.getpid(), flush=True)
         time.sleep(60)
-    model = run.folder / "model.ckpt"
+    model = run.folder / "model.safetensors"
     model.write_text("weights")
     run.parent("dataset", "outputs/datasets/abc", "d" * 8)
     run.artifact("model", model, "m" * 8)

@@ -70,7 +70,7 @@ def error(trained: training.Trained) -> float:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_checkpoint(folder / "model.ckpt")[0]
+    return load_checkpoint(folder / "model.safetensors")[0]
 
 
 def assert_equal_weights(a: Path, b: Path) -> None:

@@ -85,8 +85,8 @@ def test_a_model_without_invariants_or_energy_is_trained_saved_and_moves_spins(
     assert float(ratio) == pytest.approx(-0.4 / 0.7, rel=1e-3)
 
     facts = model_facts(LATTICE, plain(compose(["descriptor.cutoff=1"]).descriptor), KIND)
-    save_model(tmp_path / "model.ckpt", model, facts)
-    again = magsim.load_field(tmp_path / "model.ckpt", shape=(9, 8))
+    save_model(tmp_path / "model.safetensors", model, facts)
+    again = magsim.load_field(tmp_path / "model.safetensors", shape=(9, 8))
     assert isinstance(again, LearnedField)
     assert not again.conservative
     assert again.torque_scale == pytest.approx(float(model.energy_scale))

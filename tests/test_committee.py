@@ -43,7 +43,7 @@ def save(folder: Path, seed: int, **more: object) -> Path:
     facts = model_facts(
         SMALL, BISPECTRUM, BP, **{"seen": [f"s{seed}", "common"], "split": {"seed": 0}, **more}
     )
-    save_model(folder / "model.ckpt", member(seed), facts)
+    save_model(folder / "model.safetensors", member(seed), facts)
     return folder
 
 
@@ -92,7 +92,7 @@ def test_members_on_different_lattices_or_a_single_one_make_no_committee() -> No
 def test_a_sweep_folder_is_a_committee_of_its_jobs_in_their_order(tmp_path: Path) -> None:
     folders = [save(tmp_path / f"{number}-abcd", seed) for number, seed in ((0, 5), (2, 6), (10, 7))]
     (tmp_path / "multirun.yaml").write_text("")
-    assert find_members(tmp_path) == [folder / "model.ckpt" for folder in folders]
+    assert find_members(tmp_path) == [folder / "model.safetensors" for folder in folders]
     assert find_members([str(folder) for folder in folders]) == find_members(tmp_path)
     spins = random_spins(25, np.random.default_rng(0))
     field = magsim.load_field(tmp_path)
@@ -123,14 +123,14 @@ def test_members_that_learned_another_hamiltonian_are_refused(tmp_path: Path) ->
         magsim.load_field([a, b])
     with pytest.raises(ConfigError, match="twice"):
         magsim.load_field([a, a])
-    (b / "model.ckpt").unlink()
+    (b / "model.safetensors").unlink()
     with pytest.raises(ConfigError, match=r"1-b: has no model\.ckpt"):
         magsim.load_field(tmp_path)
 
 
 def test_the_command_line_takes_a_list_of_checkpoints_each_of_which_must_exist(tmp_path: Path) -> None:
     a = save(tmp_path / "0-a", 0)
-    check_job(compose(["task=evaluate", f"checkpoint=[{a},{a}/model.ckpt]"]))
+    check_job(compose(["task=evaluate", f"checkpoint=[{a},{a}/model.safetensors]"]))
     with pytest.raises(ConfigError, match=r"^checkpoint\[1\]=.*no such file"):
         check_job(compose(["task=evaluate", f"checkpoint=[{a},{tmp_path}/nowhere]"]))
 

@@ -186,10 +186,10 @@ def test_the_statistics_make_the_invariants_of_every_layer_normal() -> None:
 
 def test_a_saved_model_gives_the_same_field_again_on_any_size(tmp_path: Path) -> None:
     model = random_model(SQUARE, {}, {})
-    save_model(tmp_path / "model.ckpt", model, model_facts(SQUARE, DESCRIPTOR, MODEL))
+    save_model(tmp_path / "model.safetensors", model, model_facts(SQUARE, DESCRIPTOR, MODEL))
     spins = random_spins(16, np.random.default_rng(0))
     energy, field = LearnedField(model)(spins)
-    again = load_field(tmp_path / "model.ckpt", shape=(8, 4))
+    again = load_field(tmp_path / "model.safetensors", shape=(8, 4))
     large_energy, large_field = again(np.tile(spins, (2, 1)))
     assert large_energy == pytest.approx(2 * energy, rel=1e-12)
     np.testing.assert_allclose(large_field, np.tile(field, (2, 1)), rtol=0, atol=1e-12)

@@ -179,7 +179,7 @@ class TestRepeatability:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert 8 <= _epochs(killed) < 40
-        assert not (killed / "model.ckpt").exists()
+        assert not (killed / "model.safetensors").exists()
 
         assert main([f"resume={killed}", "logger=csv"]) == 0
         assert "continuing from" in capsys.readouterr().out

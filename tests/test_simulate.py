@@ -300,8 +300,8 @@ def test_a_checkpoint_gives_the_learned_field_and_its_hash_to_the_trajectory(tmp
     trained_on = build_lattice(cfg)
     model = build_model(trained_on, plain(cfg.descriptor), plain(cfg.model))
     facts = model_facts(trained_on, plain(cfg.descriptor), plain(cfg.model))
-    save_model(tmp_path / "model.ckpt", model, facts)
-    larger = [*JOB, f"checkpoint={tmp_path / 'model.ckpt'}", "lattice.shape=[6,6]", "protocol.steps=5"]
+    save_model(tmp_path / "model.safetensors", model, facts)
+    larger = [*JOB, f"checkpoint={tmp_path / 'model.safetensors'}", "lattice.shape=[6,6]", "protocol.steps=5"]
     larger += ["classical=heisenberg", "integrator.dt=0.05"]
     execute(compose(larger), larger, tmp_path / "run")
     field, _, parents = build_field(compose(larger[:-2]), make_lattice("triangular", (6, 6)))
@@ -312,7 +312,9 @@ def test_a_checkpoint_gives_the_learned_field_and_its_hash_to_the_trajectory(tmp
     provenance = json.loads((tmp_path / "run" / "provenance.json").read_text())
     assert provenance["parents"]["model"]["content_hash"] == parents["model"]
     save_model(
-        tmp_path / "model.ckpt", build_model(trained_on, plain(cfg.descriptor), plain(cfg.model)), facts
+        tmp_path / "model.safetensors",
+        build_model(trained_on, plain(cfg.descriptor), plain(cfg.model)),
+        facts,
     )
     with pytest.raises(DataError, match="other settings"):  # another model would make another trajectory
         execute(*resumed(tmp_path / "run", ["protocol.steps=10"]))

@@ -61,7 +61,7 @@ class TestTrainTask:
             "status.json",
             "metrics.json",
             "metrics.csv",
-            "model.ckpt",
+            "model.safetensors",
             "training.png",
             "torque_parity.png",
             "report.html",
@@ -106,10 +106,10 @@ class TestTrainTask:
 
     def test_a_finished_training_is_not_repeated(self, finished: Path, monkeypatch, capsys) -> None:
         monkeypatch.setenv("MAGSIM_OUTPUTS", str(finished.parents[2]))
-        before = (finished / "model.ckpt").read_bytes()
+        before = (finished / "model.safetensors").read_bytes()
         assert main([f"resume={finished}", "logger=csv"]) == 0
         assert "training is not repeated" in capsys.readouterr().out
-        assert (finished / "model.ckpt").read_bytes() == before
+        assert (finished / "model.safetensors").read_bytes() == before
 
 
 class TestEvaluateTask:

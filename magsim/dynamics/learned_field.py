@@ -23,8 +23,8 @@ def load_field(
     """A trained effective field; needs neither Hydra nor Lightning.
 
     Args:
-        source: run folder of a training, or a ``model.ckpt``; several of them in a list, or the folder of a
-            sweep with one training in each job, are the members of a committee.
+        source: run folder of a training, or a ``model.safetensors``; several of them in a list, or the folder
+            of a sweep with one training in each job, are the members of a committee.
         lattice: where to use it; must be of the kind it was trained on. Default: the lattice of the training.
         shape: only another size of the training's lattice.
         device: ``cpu`` or ``cuda``.

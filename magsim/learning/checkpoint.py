@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,10 @@ import torch
 from magsim.descriptors import DESCRIPTORS
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
+from magsim.learning.model_file import read_model_file, weights_hash, write_model_file
 from magsim.models import MODELS, Model, build_model
 
+MODEL_FILE = "model.safetensors"  # in the folder of a run
 FORMAT_VERSION = 1
 
 
@@ -32,17 +32,8 @@ def model_facts(
     }
 
 
-def weights_hash(model: Model) -> str:
-    """sha256 of the weights and statistics."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def find_checkpoint(source: str | Path) -> Path:
-    """The checkpoint that a path means: a file, or ``model.ckpt`` (else the best one so far) of a run folder.
+    """The checkpoint that a path means: a file, or the model (else the best one so far) of a run folder.
 
     Raises:
         ConfigError: nothing there.
@@ -50,34 +41,25 @@ def find_checkpoint(source: str | Path) -> Path:
     path = Path(source).expanduser()
     if path.is_file():
         return path
-    for name in ("model.ckpt", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+    for name in (MODEL_FILE, "model.ckpt", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
         if (path / name).is_file():
             return path / name
-    what = "has no model.ckpt" if path.is_dir() else "does not exist"
-    raise ConfigError("checkpoint", str(source), f"{what}; give a run folder of task=train or a .ckpt file.")
+    what = f"has no {MODEL_FILE}" if path.is_dir() else "does not exist"
+    raise ConfigError("checkpoint", str(source), f"{what}; give a run folder of task=train or a model file.")
 
 
-def load_checkpoint(source: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Weights and facts of a checkpoint file or run folder.
+def load_checkpoint(source: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Weights and facts of a model file, a checkpoint of Lightning or a run folder.
 
     Raises:
         ConfigError: no such file.
         DataError: not a checkpoint of this program, or corrupt.
     """
     path = find_checkpoint(source)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and torch errors: each means the same to the user
-        raise DataError(path, f"not a readable checkpoint ({type(error).__name__}).") from error
-    if not isinstance(content, dict) or "magsim" not in content or "state_dict" not in content:
-        raise DataError(path, "not a magsim checkpoint: it lacks the entry 'magsim' or 'state_dict'.")
-    facts = content["magsim"]
-    version = facts.get("format_version") if isinstance(facts, dict) else None
+    weights, facts = read_model_file(path)
+    version = facts.get("format_version")
     if version != FORMAT_VERSION:
         raise DataError(path, f"format_version is {version}, this program reads {FORMAT_VERSION}.")
-    weights = {
-        k.removeprefix("model."): v for k, v in content["state_dict"].items() if k.startswith("model.")
-    }
     return weights, facts
 
 
@@ -119,12 +101,9 @@ def load_model(source: str | Path, lattice: Lattice | None = None, dtype: torch.
 
 def save_model(path: str | Path, model: Model, facts: Mapping[str, Any]) -> str:
     """Write weights, statistics and facts as one file, in one step; returns the hash of the weights."""
-    digest = weights_hash(model)
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    weights = {f"model.{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    torch.save({"magsim": {**facts, "hash": digest}, "state_dict": weights}, partial)
-    os.replace(partial, path)
+    weights = model.state_dict()
+    digest = weights_hash(weights)
+    write_model_file(path, weights, {**facts, "hash": digest})
     return digest
 
 

@@ -17,7 +17,14 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from magsim.lattice import Lattice
-from magsim.learning.checkpoint import load_checkpoint, load_model, model_facts, save_model, stored_hash
+from magsim.learning.checkpoint import (
+    MODEL_FILE,
+    load_checkpoint,
+    load_model,
+    model_facts,
+    save_model,
+    stored_hash,
+)
 from magsim.learning.data import SpinDataModule
 from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.module import ClosedFormModule, ForceFieldModule, Optimisation
@@ -38,7 +45,7 @@ class Trained:
 
     Attributes:
         model: in evaluation mode, bound to the lattice of the data.
-        path: ``model.ckpt``.
+        path: ``model.safetensors``.
         hash: of weights and statistics.
         dataset, split: what it was trained on.
         metrics: flat.
@@ -74,7 +81,7 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
     run.headline("Training")
     for line in split.description.splitlines():
         run.say(f"  {line}")
-    path = run.folder / "model.ckpt"
+    path = run.folder / MODEL_FILE
     spent = {}
     if _is_wanted(cfg, path):
         start = time.perf_counter()

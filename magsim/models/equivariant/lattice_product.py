@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,31 @@ from magsim.descriptors import EquivariantDescriptor
 ZERO = 1e-9  # elements of the basis below it are rounding
 
 
+@dataclass(frozen=True, eq=False)
+class Padded:
+    """A sparse matrix with as many elements in every row, zeros among them.
+
+    Its products are gathers and sums: compilers and exports know them, but no sparse tensors.
+
+    Attributes:
+        index, values: ``(rows, L)`` columns and elements.
+    """
+
+    index: Tensor
+    values: Tensor
+
+    def __matmul__(self, x: Tensor) -> Tensor:
+        return (x[self.index] * self.values.unsqueeze(-1)).sum(1)
+
+
+Matrix = Tensor | Padded  # of torch.sparse_csr, or padded
+
+
 class _Product(torch.autograd.Function):
     """``matrix @ x``; the gradient is a product with the transpose, which is stored, and so on."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, matrix: Tensor, transpose: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, matrix: Matrix, transpose: Matrix) -> Tensor:
         ctx.matrices = (transpose, matrix)
         return matrix @ x
 
@@ -48,6 +69,7 @@ class LatticeProduct(nn.Module):
         self.mixed = mixed
         self.n_rows = sum(b.dim * (1 if mixed else b.copies) for b in descriptor.blocks)
         self.n_columns = sum(b.copies for b in descriptor.blocks) if mixed else 1
+        self.end = descriptor.basis.numel()
         self.bind(descriptor)
 
     def bind(self, descriptor: EquivariantDescriptor) -> None:
@@ -63,6 +85,7 @@ class LatticeProduct(nn.Module):
                 entries.append(np.full(len(sites), k * basis.shape[1] + p))
         row, column, entry = (np.concatenate(part) for part in (rows, columns, entries))
         self.shape = (self.n_rows * n, self.n_columns * n)
+        self._tables: dict[str, tuple[Tensor, Tensor]] = {}
         for name, (i, j, height) in {
             "matrix": (row, column, self.shape[0]),
             "transpose": (column, row, self.shape[1]),
@@ -83,8 +106,10 @@ class LatticeProduct(nn.Module):
             row, column = row + block.dim, column + block.copies
         return places
 
-    def matrices(self, basis: Tensor) -> tuple[Tensor, Tensor]:
+    def matrices(self, basis: Tensor) -> tuple[Matrix, Matrix]:
         """The matrix and its transpose with the coefficients of the basis."""
+        if self._tables:
+            return self._padded("matrix", basis), self._padded("transpose", basis)
         return (
             self._sparse("matrix", basis, self.shape),
             self._sparse("transpose", basis, (self.shape[1], self.shape[0])),
@@ -98,6 +123,25 @@ class LatticeProduct(nn.Module):
                 start, index, basis.flatten().index_select(0, entry), shape, check_invariants=False
             )
 
-    def forward(self, x: Tensor, matrices: tuple[Tensor, Tensor]) -> Tensor:
+    def pad(self, padded: bool) -> None:
+        """Give :class:`Padded` matrices from now on, or sparse ones again."""
+        self._tables = {name: self._table(name) for name in ("matrix", "transpose")} if padded else {}
+
+    def _table(self, name: str) -> tuple[Tensor, Tensor]:
+        """``(rows, L)`` columns and places in the basis, behind whose end a row is at its end."""
+        start, index, entry = (getattr(self, f"{name}_{part}") for part in ("start", "index", "entry"))
+        counts = start.diff()
+        row = torch.arange(len(counts), device=start.device).repeat_interleave(counts)
+        place = torch.arange(len(index), device=start.device) - start[row]
+        columns = entry.new_zeros(len(counts), int(counts.max()))
+        entries = torch.full_like(columns, self.end)
+        columns[row, place], entries[row, place] = index.long(), entry
+        return columns, entries
+
+    def _padded(self, name: str, basis: Tensor) -> Padded:
+        columns, entries = self._tables[name]
+        return Padded(columns, nn.functional.pad(basis.flatten(), (0, 1))[entries])
+
+    def forward(self, x: Tensor, matrices: tuple[Matrix, Matrix]) -> Tensor:
         """``(rows, N, ...)`` of ``x (1, N, ...)`` before mixing, ``(N, copies, ...)`` after."""
         return _Product.apply(x.reshape(self.shape[1], -1), *matrices).view(self.n_rows, -1, *x.shape[2:])

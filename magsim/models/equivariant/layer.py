@@ -14,7 +14,7 @@ from magsim.descriptors.spin_irreps import clebsch_gordan
 from magsim.models.bp import ACTIVATIONS
 from magsim.models.energy import CONSTANT
 from magsim.models.equivariant.kinds import SCALAR, Features, Kind, Path, paths
-from magsim.models.equivariant.lattice_product import LatticeProduct
+from magsim.models.equivariant.lattice_product import LatticeProduct, Matrix
 
 
 class Layer(nn.Module):
@@ -101,7 +101,7 @@ class Layer(nn.Module):
         kinds = len(self.blocks) * (len(self.incoming) + len(self.bonds))
         return self.channels * (kinds + (SCALAR in self.incoming))
 
-    def gather(self, features: Features, matrices: tuple[Tensor, Tensor]) -> tuple[Features, Features]:
+    def gather(self, features: Features, matrices: tuple[Matrix, Matrix]) -> tuple[Features, Features]:
         """Step 1: ``(2l+1, rows, N, B, channels)`` of each kind; rows are irreps and their components. And
         the first row, the trivial irrep, once more."""
         around, trivial = {}, {}
@@ -122,13 +122,13 @@ class Layer(nn.Module):
                 trivial[kind] = around[kind][:, 0]
         return around, trivial
 
-    def _shells(self, values: Tensor, matrices: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    def _shells(self, values: Tensor, matrices: tuple[Matrix, Matrix]) -> tuple[Tensor, ...]:
         """Lattice irreps before any mixing, ``(2l+1, copies*dim, N, B)`` of each irrep."""
         around = self.product(values.permute(3, 1, 2, 0), matrices).permute(3, 0, 1, 2).contiguous()
         return around.split([block.copies * block.dim for block in self.blocks], dim=1)
 
     def forward(
-        self, features: Features, scalars: Tensor, matrices: tuple[Tensor, Tensor], fit: bool = False
+        self, features: Features, scalars: Tensor, matrices: tuple[Matrix, Matrix], fit: bool = False
     ) -> tuple[Features, Tensor]:
         """New features and scalars ``(N, B, hidden)``; ``fit`` sets the normalisation from what comes in."""
         around, trivial = self.gather(features, matrices)

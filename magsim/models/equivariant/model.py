@@ -14,6 +14,7 @@ from magsim.lattice import Lattice
 from magsim.models.base import SNAPSHOTS, Model
 from magsim.models.bp import ACTIVATIONS
 from magsim.models.equivariant.kinds import VECTOR, Features, Kind
+from magsim.models.equivariant.lattice_product import Matrix
 from magsim.models.equivariant.layer import Layer
 from magsim.spins import transverse
 
@@ -125,7 +126,7 @@ class EquivariantModel(Model):
             for kind in layers[0].incoming
         }
         scalars = x.new_empty(*x.shape[:-1], 0)
-        matrices: dict[bool, tuple[Tensor, Tensor]] = {}
+        matrices: dict[bool, tuple[Matrix, Matrix]] = {}
         for layer in layers:
             mixed = layer.product.mixed
             if mixed not in matrices:
