@@ -124,7 +124,7 @@ def test_members_that_learned_another_hamiltonian_are_refused(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="twice"):
         magsim.load_field([a, a])
     (b / "model.safetensors").unlink()
-    with pytest.raises(ConfigError, match=r"1-b: has no model\.ckpt"):
+    with pytest.raises(ConfigError, match=r"1-b: has no model\.safetensors"):
         magsim.load_field(tmp_path)
 
 
