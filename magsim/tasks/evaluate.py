@@ -154,7 +154,7 @@ def evaluate(
 
 
 def _cost(cfg: DictConfig, run: Run, models: Sequence[Model]) -> dict[str, float]:
-    """Microseconds per site of energy and field, of a committee those of all members; nothing with ``compute.cost_seconds=0``."""
+    """Microseconds per site, those of all members of a committee; nothing with ``compute.cost_seconds=0``."""
     if not cfg.compute.cost_seconds:
         return {}
     costs = [model_cost(model, float(cfg.compute.cost_seconds)) for model in models]
