@@ -14,9 +14,12 @@ from torch import Tensor
 from magsim.errors import RunError
 from magsim.learning.data import Batch
 from magsim.learning.losses import field_loss
+from magsim.learning.soap import Soap
 from magsim.models import LinearModel, Model
 from magsim.models.linear import tangent_frame
 from magsim.spins import transverse
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adamw": torch.optim.AdamW, "soap": Soap}
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,13 @@ class Optimisation:
     """How weights are optimised.
 
     Attributes:
-        lr: peak learning rate of AdamW.
-        weight_decay: of AdamW.
+        lr: peak learning rate.
+        weight_decay: decoupled, per step and learning rate.
         schedule: ``cosine`` (to zero at ``total_steps``) or ``constant``.
         warmup: steps of linear warm-up.
         total_steps: length of the schedule.
         gamma: weight of the torque in the loss.
+        optimizer: one of :data:`OPTIMIZERS`.
     """
 
     lr: float = 2e-3
@@ -38,6 +42,7 @@ class Optimisation:
     warmup: int = 20
     total_steps: int = 1000
     gamma: float = 1.0
+    optimizer: str = "adamw"
 
     def factor(self, step: int) -> float:
         """Learning rate over ``lr`` at a step."""
@@ -109,7 +114,8 @@ class ForceFieldModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         o = self.optimisation
-        optimizer = torch.optim.AdamW(self.model.parameters(), lr=o.lr, weight_decay=o.weight_decay)
+        kind: Any = OPTIMIZERS[o.optimizer]
+        optimizer = kind(self.model.parameters(), lr=o.lr, weight_decay=o.weight_decay)
         # looked up at every step, so that a schedule that was shortened takes effect
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.optimisation.factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -173,7 +173,13 @@ def _module(cfg: DictConfig, model: Model, data: SpinDataModule, facts: dict[str
         return ClosedFormModule(model, model.ridge, data.sources, facts, data.states)
     steps = len(data.train_dataloader())
     optimisation = Optimisation(
-        t.lr, t.weight_decay, t.lr_schedule, int(t.warmup), steps * int(t.max_epochs), t.gamma
+        lr=t.lr,
+        weight_decay=t.weight_decay,
+        schedule=t.lr_schedule,
+        warmup=int(t.warmup),
+        total_steps=steps * int(t.max_epochs),
+        gamma=t.gamma,
+        optimizer=t.optimizer,
     )
     return ForceFieldModule(model, optimisation, data.sources, facts, data.states)
 

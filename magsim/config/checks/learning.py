@@ -9,6 +9,7 @@ from magsim.config.checks.size import lattice_at, shortest_periodic_side
 
 ACTIVATIONS = ("silu", "gelu", "tanh", "softplus", "relu")
 OUTPUTS = ("energy", "torque")
+OPTIMIZERS = ("adamw", "soap")
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("float32", "float64")
 NEAREST = 1.0  # the unit of length
@@ -100,6 +101,7 @@ def _trainer(cfg: DictConfig) -> None:
     positive(cfg, "trainer.patience", null="never stop early")
     positive(cfg, "trainer.grad_clip", null="no clipping")
     positive(cfg, "trainer.relative_floor", null="equal weights")
+    one_of(cfg, "trainer.optimizer", OPTIMIZERS)
     one_of(cfg, "trainer.lr_schedule", SCHEDULES)
     between(cfg, "trainer.ema", 0, 1, null="no average")
     between(cfg, "trainer.gamma", 0, 1, ends=True)

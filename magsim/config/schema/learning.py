@@ -75,8 +75,9 @@ class TrainerConfig:
     max_epochs: int = MISSING  # passes over the training part
     max_minutes: float | None = MISSING  # wall clock; null: no limit
     batch_size: int = MISSING
-    lr: float = MISSING  # peak learning rate of AdamW
-    weight_decay: float = MISSING  # of AdamW
+    optimizer: str = MISSING  # adamw; soap: adamw along the eigenvectors of the gradients' covariances
+    lr: float = MISSING  # peak learning rate
+    weight_decay: float = MISSING  # decoupled: weights shrink by lr * weight_decay a step
     lr_schedule: str = MISSING
     warmup: int = MISSING  # steps of linear warm-up
     patience: int | None = MISSING  # epochs without progress before stopping; null: never
