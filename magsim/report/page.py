@@ -41,17 +41,19 @@ class Table:
 
     Attributes:
         columns: headings, with units.
-        rows: cells; numbers are rounded to four significant digits.
+        rows: cells; numbers are rounded.
         caption: above the table.
+        digits: significant ones of real numbers.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     caption: str = ""
+    digits: int = 4
 
     def cells(self) -> list[list[tuple[str, bool]]]:
         """Text of every cell and whether it is a number."""
-        return [[(number(cell), not isinstance(cell, str)) for cell in row] for row in self.rows]
+        return [[(number(cell, self.digits), not isinstance(cell, str)) for cell in row] for row in self.rows]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from magsim.config import CONF, compose, groups, register, resumed, translate
 from magsim.errors import ConfigError, MagsimError
 from magsim.runs import Terminated, failed, new_id, outputs_root, read_status, reason, stamp, write_json
 from magsim.tasks.dispatch import execute
+from magsim.tasks.sweeps import compare_jobs, job_folders
 
 SWEEP_VARIABLE = "MAGSIM_SWEEP_FOLDER"
 # Flags of Hydra with a value of their own, in the next word.
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _hydra_main()
         if _failures:
             return _report(_failures.pop(), overrides)
-        return _sweep_result()
+        return _sweep_result(overrides)
     except SystemExit as stop:  # flags that do not exist
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
@@ -143,13 +144,14 @@ def _sweep_folder(task: str, name: str, output: str | None) -> str:
     return os.environ[SWEEP_VARIABLE]
 
 
-def _sweep_result() -> int:
-    """After a sweep: what failed, and the exit code, 2 if all that failed was refused as wrong input."""
+def _sweep_result(overrides: Sequence[str]) -> int:
+    """After a sweep: one page over its runs, what failed, and the exit code, 2 if all that failed was refused
+    as wrong input."""
     sweep = os.environ.get(SWEEP_VARIABLE)
     if sweep is None:
         return 0
-    folders = sorted(Path(sweep).glob("*/status.json"), key=lambda file: int(file.parent.name.split("-")[0]))
-    states = {file.parent.name: read_status(file.parent) for file in folders}
+    compare_jobs(Path(sweep), overrides)
+    states = {folder.name: read_status(folder) for folder in job_folders(Path(sweep))}
     lost = {name: state for name, state in states.items() if state["status"] != "done"}
     print(f"\n{len(states) - len(lost)} of {len(states)} jobs done, in {sweep}")
     for name, state in lost.items():

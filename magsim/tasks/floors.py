@@ -55,6 +55,29 @@ def _name(kind: str, found: Mapping[str, Any]) -> str:
     return f"{kind} {found['texture']}" if "texture" in found else kind
 
 
+def floor_metrics(
+    cfg: DictConfig,
+    dataset: SpinDataset,
+    lattice: Lattice,
+    descriptor: Mapping[str, Any],
+    model: Mapping[str, Any],
+) -> dict[str, float]:
+    """``floor/<state>``: smallest relative error that the reach of a model allows, for the kinds of states it
+    has been measured for (of several temperatures or textures, the first)."""
+    path = floor_file(
+        lattice_facts(lattice), dict(dataset.config.get("hamiltonian") or plain(cfg.hamiltonian))
+    )
+    if not path.is_file():
+        return {}
+    reach = float(descriptor["cutoff"]) * int(model.get("layers", 1))
+    reach *= 1 if model.get("output") == "torque" else 2  # a gradient sees twice as far
+    floors: dict[str, float] = {}
+    for name, found in read_json(path)["states"].items():
+        row = [row for row in found["floors"] if row["radius"] <= reach + TOLERANCE][-1]
+        floors.setdefault(f"floor/{name.partition(' ')[0]}", float(row["relative"]))
+    return floors
+
+
 def floor_section(
     cfg: DictConfig,
     dataset: SpinDataset,

@@ -36,6 +36,7 @@ from magsim.spins import seed_sequence
 from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import plain, torch_device, torch_dtype
 from magsim.tasks.data import data_lattice, dataset_for, electrons
+from magsim.tasks.floors import floor_metrics
 from magsim.tasks.training_callbacks import EpochBudget, Progress
 
 
@@ -67,7 +68,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     trained = train(cfg, run, dataset)
     result = evaluation.evaluate(cfg, run, [trained.model], dataset, trained.split.test)
     training_page(cfg, run, trained, result)
-    return trained.metrics | result.metrics
+    floors = floor_metrics(cfg, dataset, trained.model.lattice, plain(cfg.descriptor), plain(cfg.model))
+    return trained.metrics | result.metrics | floors
 
 
 def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
@@ -139,13 +141,14 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
         "epochs": int(t.max_epochs),
     }
     facts = model_facts(lattice, plain(cfg.descriptor), plain(cfg.model), **origin)
-    module = _module(cfg, model, data, facts)
+    epochs = _epochs(cfg, len(data.train_dataloader()))
+    module = _module(cfg, model, data, facts, epochs)
     weights = sum(p.numel() for p in model.parameters())
     run.say(
         f"  model {cfg.model.name}: {model.n_features} invariants, {weights} weights; {len(split.train)} "
         f"snapshots of {dataset.n_sites} spins; {device}, {dtype}".replace("torch.", "")
     )
-    trainer = _trainer(cfg, run, module, device, bool(len(split.validation)))
+    trainer = _trainer(cfg, run, module, device, bool(len(split.validation)), epochs)
     last = run.folder / "checkpoints" / "last.ckpt"
     if last.exists():
         run.say(f"  continuing from {last}")
@@ -167,7 +170,14 @@ def _final_model(run: Run, module: ForceFieldModule, lattice: Lattice, validated
     return load_model(run.folder / "checkpoints" / ("best.ckpt" if validated else "last.ckpt"), lattice)
 
 
-def _module(cfg: DictConfig, model: Model, data: SpinDataModule, facts: dict[str, Any]) -> ForceFieldModule:
+def _epochs(cfg: DictConfig, steps: int) -> int:
+    """``max_epochs`` of so many steps, more of them where ``min_steps`` asks for more."""
+    return max(int(cfg.trainer.max_epochs), math.ceil((cfg.trainer.min_steps or 0) / steps))
+
+
+def _module(
+    cfg: DictConfig, model: Model, data: SpinDataModule, facts: dict[str, Any], epochs: int
+) -> ForceFieldModule:
     t = cfg.trainer
     if isinstance(model, LinearModel):
         return ClosedFormModule(model, model.ridge, data.sources, facts, data.states)
@@ -177,7 +187,7 @@ def _module(cfg: DictConfig, model: Model, data: SpinDataModule, facts: dict[str
         weight_decay=t.weight_decay,
         schedule=t.lr_schedule,
         warmup=int(t.warmup),
-        total_steps=steps * int(t.max_epochs),
+        total_steps=steps * epochs,
         gamma=t.gamma,
         optimizer=t.optimizer,
     )
@@ -191,11 +201,11 @@ def _batches(module: ForceFieldModule, batch_size: int) -> int | None:
 
 
 def _trainer(
-    cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.device, validated: bool
+    cfg: DictConfig, run: Run, module: ForceFieldModule, device: torch.device, validated: bool, epochs: int
 ) -> pl.Trainer:
     t = cfg.trainer
     closed_form = isinstance(module, ClosedFormModule)
-    epochs = 1 if closed_form else int(t.max_epochs)
+    epochs = 1 if closed_form else epochs
     monitor = "val/torque_error"
     callbacks: list[Callback] = [Progress(run, epochs)]
     if not closed_form:

@@ -98,6 +98,7 @@ def _trainer(cfg: DictConfig) -> None:
     if node.split_seed is not None:
         not_negative(cfg, "trainer.split_seed")
     positive(cfg, "trainer.max_minutes", null="no limit")
+    positive(cfg, "trainer.min_steps", null="max_epochs alone")
     positive(cfg, "trainer.patience", null="never stop early")
     positive(cfg, "trainer.grad_clip", null="no clipping")
     positive(cfg, "trainer.relative_floor", null="equal weights")
