@@ -13,14 +13,14 @@ from magsim.config.conform import conform
 from magsim.errors import ConfigError
 
 GROW = ("protocol.steps", "trainer.max_epochs", "trainer.max_minutes")
-FREE = ("compute.", "logger.", "debug", "resume")
+FREE = ("audit.", "compute.", "logger.", "debug", "resume")
 
 
 def resumed(folder: str | Path, overrides: Sequence[str] = ()) -> tuple[DictConfig, list[str]]:
     """The stored configuration of a run, with what a continued run may change.
 
-    Lengths and budgets (``protocol.steps``, ``trainer.max_epochs``, ...) may grow; ``compute``, ``logger``
-    and ``debug`` may change; anything else would make another run of it.
+    Lengths and budgets (``protocol.steps``, ``trainer.max_epochs``, ...) may grow; ``audit``, ``compute``,
+    ``logger`` and ``debug`` may change; anything else would make another run of it.
 
     Args:
         folder: a run folder with ``config.yaml`` and ``overrides.yaml``.

@@ -41,10 +41,12 @@ class Run:
         id: eight hexadecimal digits; also the id of the W&B run.
         resumed: whether the folder held an earlier session of this run.
         metrics: final metrics so far.
+        warnings: what :meth:`warn` was told; they end up in ``status.json``.
     """
 
     def __init__(self, folder: Path, run_id: str, resumed: bool, recorder: Recorder) -> None:
         self.folder, self.id, self.resumed = folder, run_id, resumed
+        self.warnings: list[str] = []
         self._recorder = recorder
         self._series = Series(folder / "metrics.csv")
         path = folder / "metrics.json"
@@ -53,6 +55,11 @@ class Run:
     def say(self, text: str) -> None:
         """One line for the user."""
         say(text)
+
+    def warn(self, text: str) -> None:
+        """One line for the user that is also kept."""
+        self.warnings.append(text)
+        say(f"  Warning: {text}")
 
     def headline(self, text: str) -> None:
         """The name of the stage that begins."""
@@ -146,6 +153,7 @@ def open_run(
     say(f"{'Resuming' if resumed else 'Run folder'} {path}")
     recorder = Recorder()
     failure: BaseException | None = None
+    warnings: list[str] = []
     try:
         with _termination_raises():
             recorder = open_recorder(
@@ -158,6 +166,7 @@ def open_run(
                 config=flat,
             )
             run = Run(path, run_id, resumed, recorder)
+            warnings = run.warnings
             yield run
             run.summary({})
     except BaseException as error:
@@ -166,7 +175,9 @@ def open_run(
         error.add_note(f"traceback in {path / 'error.log'}")
         raise
     finally:
-        end = {"finished": stamp(), "status": "done"}
+        end: dict[str, Any] = {"finished": stamp(), "status": "done"}
+        if warnings:
+            end["warnings"] = warnings
         if failure is not None:
             end |= failed(failure)
         write_json(path / "status.json", status | end)

@@ -42,12 +42,21 @@ def build_hamiltonian(cfg: DictConfig, lattice: Lattice | None = None) -> Electr
     Raises:
         ConfigError: unknown name or parameters out of range.
     """
-    node = plain(cfg.hamiltonian)
-    name = node.pop("name")
+    return make_hamiltonian(plain(cfg.hamiltonian), lattice or build_lattice(cfg))
+
+
+def make_hamiltonian(node: Mapping[str, Any], lattice: Lattice) -> Electrons:
+    """The electronic Hamiltonian that a node as ``cfg.hamiltonian`` describes.
+
+    Raises:
+        ConfigError: unknown name or parameters out of range.
+    """
+    others = {key: value for key, value in node.items() if key not in ("name", "t")}
+    name = node["name"]
     if name not in HAMILTONIANS:
         raise ConfigError("hamiltonian.name", name, f"known Hamiltonians are {', '.join(HAMILTONIANS)}.")
-    hopping = tuple(float(t) for t in node.pop("t"))
-    return HAMILTONIANS[name](lattice=lattice or build_lattice(cfg), hopping=hopping, **node)
+    hopping = tuple(float(t) for t in node["t"])
+    return HAMILTONIANS[name](lattice=lattice, hopping=hopping, **others)
 
 
 def labeler_device(cfg: DictConfig) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from magsim.learning.committee import committee_facts, source_hash
 from magsim.observables import select
 from magsim.report.page import Metric, Section, metrics_table
 from magsim.runs import Run
+from magsim.tasks.audit import audit_section, tell, watchers
 from magsim.tasks.build import (
     build_classical,
     build_labeler,
@@ -42,6 +43,7 @@ from magsim.tasks.data import tell_difference
 from magsim.tasks.pages import publish
 from magsim.tasks.simulation import Simulation, simulate
 from magsim.tasks.simulation_figures import draw
+from magsim.tasks.simulation_recorder import Watcher
 
 __all__ = [
     "Simulation",
@@ -84,10 +86,14 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         tell_difference(run, trained, plain(cfg.hamiltonian), "the model was trained")
     run.headline(f"{protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, lattice.shape))}")
     run.say(f"  field {field.name}, {lattice.n_sites} spins, replicas {protocol.replicas}, state on {device}")
-    result, dt = follow(cfg, run, field, lattice, identity, parents)
+    watches = watchers(cfg, run, lattice, field)
+    result, dt = follow(cfg, run, field, lattice, identity, parents, watches=watches)
+    tell(run, watches)
     metrics = {"simulate/dt": dt, "simulate/sites": lattice.n_sites, **result.metrics("simulate")}
+    for watch in watches:
+        metrics |= watch.metrics()
     run.summary(metrics)
-    _page(cfg, run, lattice, result, field.name, metrics)
+    _page(cfg, run, lattice, result, field.name, metrics, audit_section(run, watches))
     return metrics
 
 
@@ -99,12 +105,14 @@ def follow(
     identity: Mapping[str, Any],
     parents: Mapping[str, str],
     prefix: str = "simulate",
+    watches: Sequence[Watcher] = (),
 ) -> tuple[Simulation, float]:
     """The protocol of the configuration with a field on a lattice; into ``trajectory.zarr`` of the run.
 
     Args:
         identity, parents: of the trajectory, see :func:`build_field`.
         prefix: of the logged metrics.
+        watches: see :func:`simulate`.
 
     Returns:
         what was measured; the time step, if it was not given that of an interrupted run or the suggested one.
@@ -130,6 +138,7 @@ def follow(
         device=device,
         label=protocol.name,
         prefix=prefix,
+        watchers=watches,
     )
     run.artifact("trajectory", path, result.content_hash)
     return result, integrator.step_size
@@ -241,7 +250,13 @@ def stored_timestep(path: Path, integrator: Integrator) -> Integrator:
 
 
 def _page(
-    cfg: DictConfig, run: Run, lattice: Lattice, result: Simulation, name: str, metrics: dict[str, Any]
+    cfg: DictConfig,
+    run: Run,
+    lattice: Lattice,
+    result: Simulation,
+    name: str,
+    metrics: dict[str, Any],
+    errors: Section,
 ) -> None:
     pictures = draw(result, lattice, run, name)
     final = {
@@ -252,7 +267,9 @@ def _page(
     facts = {
         key.removeprefix("simulate/").replace("_", " "): value
         for key, value in metrics.items()
-        if not key.startswith("simulate/final_") and key != "simulate/trajectory_hash"
+        if key.startswith("simulate/")
+        and not key.startswith("simulate/final_")
+        and key != "simulate/trajectory_hash"
     }
     sections = [
         Section(
@@ -260,6 +277,7 @@ def _page(
             tables=(metrics_table(final, "last frame, mean over replicas"),),
             pictures=pictures.series,
         ),
+        errors,
         Section("Last frame", pictures=pictures.maps),
         Section("The run", tables=(metrics_table(facts),)),
     ]

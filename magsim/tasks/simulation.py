@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from magsim.arrays import to_numpy
 from magsim.dynamics import (
     EffectiveField,
     EvolutionError,
@@ -30,7 +31,7 @@ from magsim.errors import ConfigError, RunError
 from magsim.lattice import Lattice
 from magsim.observables import measure
 from magsim.runs import Run
-from magsim.tasks.simulation_recorder import CountedField, Recorder
+from magsim.tasks.simulation_recorder import CountedField, Recorder, Watcher
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,7 @@ def simulate(
     device: str | torch.device = "cpu",
     label: str = "simulate",
     prefix: str = "simulate",
+    watchers: Sequence[Watcher] = (),
 ) -> Simulation:
     """Evolve and record, or continue the trajectory of the same settings that lies at ``trajectory_path``.
 
@@ -124,6 +126,7 @@ def simulate(
         device: where the state lives, ``"cpu"`` or ``"cuda"``.
         label: name of the stage in the progress display.
         prefix: of the keys of the series, ``prefix/energy``.
+        watchers: see the recorded frames that they want, those of earlier sessions too.
 
     Raises:
         ConfigError: an observable or a texture that the lattice does not allow, or protocol and integrator
@@ -148,7 +151,7 @@ def simulate(
         conservative=field.conservative,
     )
     recorder = Recorder(lattice, observables, run, prefix, protocol.record_every * every, device)
-    first, spins = _continue(store, protocol, start, recorder, run)
+    first, spins = _continue(store, protocol, start, recorder, watchers, run)
     began = time.monotonic()
     if first < protocol.steps:
         with run.progress(label, protocol.steps, "steps", done=first) as bar:
@@ -156,7 +159,7 @@ def simulate(
             frames = evolve(
                 counted, torch.from_numpy(spins).to(device), integrator, protocol, seed, start_step=first
             )
-            _record(frames, store, recorder, counted, protocol)
+            _record(frames, store, recorder, watchers, counted, protocol)
     seconds = max(time.monotonic() - began, 1e-9)
     content_hash = store.finish()
     done = store.last_step or 0
@@ -179,6 +182,7 @@ def _record(
     frames: Iterator[Frame],
     store: TrajectoryWriter,
     recorder: Recorder,
+    watchers: Sequence[Watcher],
     counted: CountedField,
     protocol: Protocol,
 ) -> None:
@@ -192,6 +196,9 @@ def _record(
                 store.drop_last()  # the end of a shorter run, where the whole run has no frame
             store.append(frame)
             recorder.add(frame.step, frame.time, frame.spins, frame.energy)
+            for watcher in watchers:
+                if watcher.wants(frame.step):
+                    watcher.see(frame.step, frame.time, to_numpy(frame.spins), to_numpy(frame.field))
             counted.info = recorder.info(frame.spins, frame.energy)
     except EvolutionError as error:
         raise RunError(_told(error, store)) from error
@@ -238,7 +245,12 @@ def _initial(protocol: Protocol, lattice: Lattice, seed: int, given: np.ndarray 
 
 
 def _continue(
-    store: TrajectoryWriter, protocol: Protocol, start: np.ndarray, recorder: Recorder, run: Run
+    store: TrajectoryWriter,
+    protocol: Protocol,
+    start: np.ndarray,
+    recorder: Recorder,
+    watchers: Sequence[Watcher],
+    run: Run,
 ) -> tuple[int, np.ndarray]:
     """Step and spins to go on from; measures the frames that are there."""
     if not len(store):
@@ -246,7 +258,11 @@ def _continue(
     first, spins = store.last_step or 0, store.last_spins()
     earlier = open_trajectory(store.path)
     for k in range(len(earlier)):
-        recorder.add(int(earlier.step[k]), float(earlier.time[k]), earlier.spins(k), earlier.energy[k])
+        step, when = int(earlier.step[k]), float(earlier.time[k])
+        recorder.add(step, when, earlier.spins(k), earlier.energy[k])
+        for watcher in watchers:
+            if watcher.wants(step):
+                watcher.see(step, when, earlier.spins(k), earlier.field(k))
     if first < protocol.steps:
         run.say(f"  continuing after step {first} of {protocol.steps}")
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,18 @@ from magsim.observables import measure, nn_correlation
 from magsim.runs import ProgressBar, Run, read_series
 
 UPDATE_INTERVAL = 0.2  # seconds between two updates of the progress bar
+
+
+class Watcher(Protocol):
+    """Looks at recorded frames while a simulation runs."""
+
+    def wants(self, step: int) -> bool:
+        """Whether the frame of this step is still to be seen."""
+        ...
+
+    def see(self, step: int, time: float, spins: np.ndarray, field: np.ndarray) -> None:
+        """Take a frame, spins and field ``(R, N, 3)``."""
+        ...
 
 
 class CountedField:

@@ -14,6 +14,7 @@ def check_dynamics(cfg: DictConfig) -> None:
     _integrator(cfg)
     _protocol(cfg)
     _observables(cfg)
+    _audit(cfg)
 
 
 def _integrator(cfg: DictConfig) -> None:
@@ -73,3 +74,39 @@ def _observables(cfg: DictConfig) -> None:
             )
     lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
     select(list(cfg.observables.names), lattice)
+
+
+def _audit(cfg: DictConfig) -> None:
+    node = cfg.audit
+    positive(cfg, "audit.every", null="no audit")
+    positive(cfg, "audit.max_sites", "audit.blocks", "audit.side", "audit.tolerance", "audit.warn")
+    not_negative(cfg, "audit.margin")
+    one_of(cfg, "audit.labeler", ("auto", "ed", "greens"))
+    if node.every is None:
+        return
+    require(
+        cfg,
+        "audit.every",
+        cfg.task.name == "simulate" and cfg.checkpoint is not None,
+        "an audit is of task=simulate with a checkpoint: the exact field needs none.",
+    )
+    stride = cfg.protocol.record_every
+    require(
+        cfg, "audit.every", node.every % stride == 0, f"must be a multiple of protocol.record_every={stride}."
+    )
+    _margin_fits(cfg)
+
+
+def _margin_fits(cfg: DictConfig) -> None:
+    """Blocks have sites to compare."""
+    from magsim.labelers.blocks import Cut
+    from magsim.lattice import make_lattice
+
+    lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
+    cut = Cut(lattice, int(cfg.audit.side), float(cfg.audit.margin))
+    require(
+        cfg,
+        "audit.margin",
+        lattice.n_sites <= cfg.audit.max_sites or bool(cut.inner.any()),
+        f"leaves no site of a block of audit.side={cfg.audit.side} cells.",
+    )

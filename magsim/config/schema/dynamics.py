@@ -51,3 +51,17 @@ class ObservablesConfig:
 
     names: list[str] | None = MISSING  # null: all that the lattice allows
     every: int = MISSING  # measured on every n-th recorded frame
+
+
+@dataclass
+class AuditConfig:
+    """Exact labels of the states that a simulation with a learned field reaches."""
+
+    every: int | None = MISSING  # steps between audits, a multiple of protocol.record_every; null: none
+    max_sites: int = MISSING  # up to here the whole lattice is solved, beyond it random blocks
+    blocks: int = MISSING  # in one audit
+    side: int = MISSING  # cells of a block along each axis
+    margin: float = MISSING  # sites of a block nearer to a cut are solved, not compared
+    labeler: str = MISSING  # ed, greens or auto: the faster of the two
+    tolerance: float = MISSING  # of a field component, of the labels
+    warn: float = MISSING  # torque errors, true or expected, above so many times that of the test are told

@@ -43,6 +43,7 @@ class Config:
     integrator: dynamics.IntegratorConfig = field(default_factory=dynamics.IntegratorConfig)
     protocol: dynamics.ProtocolConfig = field(default_factory=dynamics.ProtocolConfig)
     observables: dynamics.ObservablesConfig = field(default_factory=dynamics.ObservablesConfig)
+    audit: dynamics.AuditConfig = field(default_factory=dynamics.AuditConfig)
     compute: tasks.ComputeConfig = field(default_factory=tasks.ComputeConfig)
     logger: tasks.LoggerConfig = field(default_factory=tasks.LoggerConfig)
 
