@@ -62,7 +62,13 @@ class Calibration:
 
     def quantile(self, level: float) -> float:
         """``e / sigma`` below which a share ``level`` of the errors lies."""
-        return float(np.sqrt((self.tail - 1) * ((1 - level) ** (-1 / self.tail) - 1)))
+        return float(tail_quantile(self.tail, level))
+
+
+def tail_quantile(tail: float | np.ndarray, level: float) -> np.ndarray:
+    """``e / sigma`` below which a share ``level`` lies, for tails c of any shape."""
+    c = np.asarray(tail)
+    return np.sqrt((c - 1) * ((1 - level) ** (-1 / c) - 1))
 
 
 def seed_quantile(members: int, level: float) -> float:
@@ -138,7 +144,7 @@ def _fit_tail(ratio: np.ndarray) -> float:
     return float(1 + np.exp(minimize_scalar(loss, bounds=limits, method="bounded").x))
 
 
-def covered(error: np.ndarray, sigma: np.ndarray, quantile: float) -> float:
+def covered(error: np.ndarray, sigma: np.ndarray, quantile: float | np.ndarray) -> float:
     """Share of sites with ``e <= quantile * sigma``."""
     return float(np.mean(np.asarray(error) <= quantile * np.asarray(sigma)))
 

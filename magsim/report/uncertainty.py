@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from magsim.learning.calibration import Calibration
 from magsim.report import style
 
 
@@ -53,3 +54,80 @@ def error_along_trajectory(
         style.log_ticks(panel.yaxis, low, high)
         panel.legend(loc="best")
     return Path(path)
+
+
+def calibration_figure(
+    path: str | Path,
+    states: Mapping[str, tuple[Any, Any]],
+    fit: Calibration,
+    coverage: Mapping[str, Callable[[float], float]],
+    gaussian: Callable[[float], float],
+) -> Path:
+    """Spread of a committee against the true error of its mean, and how often its intervals hold.
+
+    Args:
+        path: figure to write.
+        states: class of state -> (spread, error) of its sites.
+        fit: the calibration, drawn as a line.
+        coverage: label -> measured share as a function of the nominal one; the first is that of all sites.
+        gaussian: the same of the uncalibrated spread.
+
+    Returns:
+        ``path``.
+    """
+    with style.panels(path, 1, 2, 7.2, 3.3, gridspec_kw={"width_ratios": [1.15, 1]}) as (_, axes):
+        _scatter(axes[0, 0], states, fit)
+        panel = axes[0, 1]
+        nominal = np.linspace(0.02, 0.99, 60)
+        panel.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.9)
+        plain = {"linestyle": "--", "color": style.GREY, "label": r"$s/\sqrt{M}$, Gaussian"}
+        panel.plot(nominal, [gaussian(p) for p in nominal], **plain)
+        for index, (label, share) in enumerate(coverage.items()):
+            look = {"color": "black", "linewidth": 2.0} if index == 0 else {"color": style.colour(index - 1)}
+            panel.plot(nominal, [share(p) for p in nominal], label=label, zorder=4 - min(index, 1), **look)
+        panel.set(xlabel="nominal coverage", ylabel="share of errors inside")
+        panel.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        panel.legend(loc="upper left")
+        for column in range(2):
+            style.panel_letter(axes[0, column], column)
+    return Path(path)
+
+
+def _scatter(panel: Any, states: Mapping[str, tuple[Any, Any]], fit: Calibration) -> None:
+    """All sites as density, rms errors of every class in bins of the spread, and the map."""
+    from matplotlib.colors import LogNorm
+
+    spread = np.concatenate([np.ravel(s) for s, _ in states.values()])
+    error = np.concatenate([np.ravel(e) for _, e in states.values()])
+    low, high = (float(np.quantile(spread[spread > 0], q)) for q in (0.0005, 0.9999))
+    bottom, top = float(np.quantile(error, 0.005)), float(error.max())
+    seen = (spread >= low) & (error >= bottom)
+    extent = (np.log10(low), np.log10(high), np.log10(bottom), np.log10(top))
+    panel.hexbin(
+        spread[seen], error[seen], xscale="log", yscale="log", gridsize=45, extent=extent, mincnt=1,
+        cmap="Greys", norm=LogNorm(1), linewidths=0.1, alpha=0.55,
+    )  # fmt: skip
+    for index, (name, (s, e)) in enumerate(states.items()):
+        centres, rms = binned_rms(np.ravel(s), np.ravel(e))
+        look = {"marker": style.MARKERS[index], "color": style.colour(index), "markeredgecolor": "white"}
+        panel.plot(
+            centres, rms, linestyle="", markeredgewidth=0.5, markersize=5, label=name, zorder=3, **look
+        )
+    x = np.geomspace(low, high, 50)
+    panel.plot(x, fit.expected(x), color="black", linewidth=1.5, label="calibration", zorder=2)
+    panel.plot(x, x / np.sqrt(fit.members), "--", color=style.GREY, linewidth=1.2, label=r"$s/\sqrt{M}$")
+    panel.set(xlabel=r"spread $s$ $(t)$", ylabel=r"error $e$ of the mean $(t)$")
+    panel.set(xlim=(low, high), ylim=(bottom, top))
+    panel.grid(False)
+    panel.legend(loc="lower right", fontsize=7.5)
+
+
+def binned_rms(spread: np.ndarray, error: np.ndarray, bins: int = 8, least: int = 50) -> tuple[Any, Any]:
+    """rms error in bins of equal numbers of sites along the spread: geometric means of the spread ``(k,)``
+    and errors ``(k,)``; fewer bins where there are few sites."""
+    known = spread > 0
+    order = np.argsort(spread[known])
+    parts = np.array_split(order, max(1, min(bins, len(order) // least)))
+    centres = [np.exp(np.mean(np.log(spread[known][part]))) for part in parts if len(part)]
+    rms = [np.sqrt(np.mean(error[known][part] ** 2)) for part in parts if len(part)]
+    return np.array(centres), np.array(rms)

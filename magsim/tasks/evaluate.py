@@ -21,6 +21,7 @@ from magsim.models import Model
 from magsim.runs import Run
 from magsim.spins import transverse
 from magsim.tasks.build import torch_device, torch_dtype
+from magsim.tasks.calibrate import calibrate
 from magsim.tasks.data import data_lattice, dataset_for, electrons, tell_difference
 from magsim.tasks.model_cost import model_cost
 
@@ -36,6 +37,7 @@ class Evaluation:
         energy, field: ``(n,)`` and ``(n, N, 3)`` predictions.
         metrics: flat, ``test/<source or class of state>/torque_error`` and so on, and ``cost/us_per_site``.
         figures: name -> path.
+        members: ``(M, n, N, 3)`` fields of the members of a committee; None for a single model.
     """
 
     index: np.ndarray
@@ -43,12 +45,13 @@ class Evaluation:
     field: np.ndarray
     metrics: dict[str, Any]
     figures: dict[str, Any]
+    members: np.ndarray | None = None
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     """``task=evaluate checkpoint=...``: the part ``task.split`` of the own data, all of another dataset.
 
-    Of a committee the mean of its members is judged.
+    Of a committee the mean of its members is judged, and their spread calibrated.
     """
     from magsim.tasks.pages import evaluation_page
 
@@ -67,8 +70,13 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     tell_difference(run, facts.get("hamiltonian", {}), electrons(cfg, dataset, run), "the model was trained")
     index = chosen(cfg, dataset, facts, run)
     result = evaluate(cfg, run, models, dataset, index)
-    evaluation_page(cfg, run, dataset, result, lattice, facts.get("descriptor", {}))
-    return result.metrics
+    metrics, more = dict(result.metrics), []
+    if result.members is not None:
+        known, section = calibrate(run, dataset, index, result.members, facts["hash"])
+        metrics |= known
+        more.append(section)
+    evaluation_page(cfg, run, dataset, result, lattice, facts.get("descriptor", {}), more)
+    return metrics
 
 
 def chosen(cfg: DictConfig, dataset: SpinDataset, facts: Mapping[str, Any], run: Run) -> np.ndarray:
@@ -150,7 +158,8 @@ def evaluate(
     metrics = {f"test/{key}": value for key, value in flatten(nested).items()} | _cost(cfg, run, models)
     parity = torque_parity(run.folder / "torque_parity.png", panels)
     run.image("torque_parity", parity)
-    return Evaluation(index, energy, field, metrics, {"torque_parity": parity})
+    members = np.stack(fields) if len(models) > 1 else None
+    return Evaluation(index, energy, field, metrics, {"torque_parity": parity}, members)
 
 
 def _cost(cfg: DictConfig, run: Run, models: Sequence[Model]) -> dict[str, float]:

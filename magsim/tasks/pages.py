@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +83,11 @@ def evaluation_page(
     result: Evaluation,
     lattice: Lattice,
     descriptor: Mapping[str, Any],
+    more: Sequence[Section] = (),
 ) -> None:
     """Page of ``task=evaluate``; the descriptor is that of the checkpoint."""
     floor = floor_section(cfg, dataset, lattice, descriptor, result.metrics)
-    sections = [data_section(run, dataset), errors_section(result), floor]
+    sections = [data_section(run, dataset), errors_section(result), *more, floor]
     publish(cfg, run, f"Errors of {cfg.checkpoint}", sections, headline(result))
 
 
