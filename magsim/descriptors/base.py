@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
+from magsim.descriptors.sweep import AutogradSweep, Sweep
 from magsim.lattice import Lattice
 
 
@@ -34,13 +37,40 @@ class Descriptor(nn.Module, ABC):
         """
 
     @abstractmethod
-    def gather(self, spins: Tensor, sites: slice = slice(None)) -> Tensor:
-        """Environments ``(B, n, M, 3)`` of some sites (default: all) from spins ``(B, N, 3)``; zero spins
-        where there is no site."""
-
-    @abstractmethod
     def local(self, environments: Tensor) -> Tensor:
         """Invariants ``(B, n, K)`` of environments ``(B, n, M, 3)``."""
 
+    def _bind_table(self, lattice: Lattice, table: Tensor) -> None:
+        self.register_buffer("table", table, persistent=False)
+        self._open = bool((table == lattice.n_sites).any())
+        self.lattice = lattice
+
+    def gather(self, spins: Tensor, sites: slice = slice(None)) -> Tensor:
+        """Environments ``(B, n, M, 3)`` of some sites (default: all) from spins ``(B, N, 3)``; zero spins
+        where there is no site."""
+        if self._open:
+            spins = nn.functional.pad(spins, (0, 0, 0, 1))
+        table = self.table[sites]
+        return spins.index_select(1, table.reshape(-1)).unflatten(1, tuple(table.shape))
+
     def forward(self, spins: Tensor) -> Tensor:
         return self.local(self.gather(spins))
+
+    def sweep(self, spins: Tensor) -> Sweep:
+        """Invariants part by part, and a field from their derivatives; records no graph for the caller."""
+        return AutogradSweep(self, spins)
+
+    def prepare(self, spins: Tensor | None) -> None:
+        """Settle what depends on the training spins ``(B, N, 3)``, before a model is built on it."""
+
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """Settle the same as it was when these weights (by the names of this module) were saved."""
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that one site needs while its invariants and their derivatives are computed, about."""
+        return 8 * self.n_features
+
+    @property
+    def device(self) -> torch.device:
+        return self.table.device

@@ -103,11 +103,25 @@ def neighbour_table(lattice: Lattice, environment: Environment) -> np.ndarray:
         ConfigError: the crystal's sites are not all equivalent, or the cutoff exceeds half a periodic side.
     """
     check_cutoff(lattice, float(np.linalg.norm(environment.points, axis=1).max()) + 1e-9)
+    table = np.full((lattice.n_sites, len(environment.points)), lattice.n_sites, dtype=np.int64)
+    for b, (cell, sublattice) in enumerate(placements(lattice, environment)):
+        sites = lattice.site_index(lattice.cells[:, None] + cell[None], sublattice[None])
+        table[lattice.sublattice == b] = np.where(sites < 0, lattice.n_sites, sites)
+    return table
+
+
+def placements(lattice: Lattice, environment: Environment) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Where the points of the environment lie around a site of each sublattice: cells ``(M, d)`` relative to
+    its own, and sublattices ``(M,)``.
+
+    Raises:
+        ConfigError: the crystal's sites are not all equivalent.
+    """
     carrier: dict[int, np.ndarray] = {}
     for op in crystal_operations(lattice):
         carrier.setdefault(int(op.basis_map[0]), op.matrix)
-    table = np.full((lattice.n_sites, len(environment.points)), lattice.n_sites, dtype=np.int64)
     inverse = np.linalg.inv(lattice.vectors)
+    found = []
     for b in range(lattice.n_basis):
         if b not in carrier:
             raise ConfigError(
@@ -118,9 +132,8 @@ def neighbour_table(lattice: Lattice, environment: Environment) -> np.ndarray:
         hit = np.abs(fractional - np.round(fractional)).max(axis=-1) < 1e-6
         sublattice = hit.argmax(axis=1)
         cell = np.round(fractional[np.arange(len(points)), sublattice]).astype(np.int64)
-        sites = lattice.site_index(lattice.cells[:, None] + cell[None], sublattice[None])
-        table[lattice.sublattice == b] = np.where(sites < 0, lattice.n_sites, sites)
-    return table
+        found.append((cell, sublattice))
+    return found
 
 
 def check_cutoff(lattice: Lattice, cutoff: float) -> None:

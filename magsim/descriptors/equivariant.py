@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from magsim.descriptors.base import Descriptor
 from magsim.descriptors.environment import Environment, check_cutoff, make_environment, neighbour_table
@@ -78,19 +78,11 @@ class EquivariantDescriptor(Descriptor):
 
     def bind(self, lattice: Lattice) -> None:
         table = torch.tensor(neighbour_table(lattice, self.environment)).to(self.basis.device)
-        self.register_buffer("table", table, persistent=False)
-        self._open = bool((table == lattice.n_sites).any())
-        self.lattice = lattice
+        self._bind_table(lattice, table)
 
     @property
     def n_features(self) -> int:
         return self.lmax * sum(b.copies * (b.copies + 1) // 2 for b in self.blocks)
-
-    def gather(self, spins: Tensor, sites: slice = slice(None)) -> Tensor:
-        if self._open:
-            spins = nn.functional.pad(spins, (0, 0, 0, 1))
-        table = self.table[sites]
-        return spins.index_select(1, table.reshape(-1)).unflatten(1, tuple(table.shape))
 
     def local(self, environments: Tensor) -> Tensor:
         parts = []

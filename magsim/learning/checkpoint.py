@@ -87,7 +87,7 @@ def load_model(source: str | Path, lattice: Lattice | None = None, dtype: torch.
             f"trained on lattice {trained.name}; lattice.name={lattice.name} does not fit.",
         )
     try:
-        model = build_model(lattice or trained, facts["descriptor"], facts["model"])
+        model = build_model(lattice or trained, facts["descriptor"], facts["model"], weights=weights)
     except TypeError as error:  # keys of another version of the program
         raise DataError(path, "it describes a model that cannot be built.") from error
     precision = weights["energy_scale"].dtype

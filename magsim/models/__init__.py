@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import Tensor
+
 from magsim.descriptors import DESCRIPTORS
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
@@ -22,13 +24,21 @@ MODELS: dict[str, Callable[..., Model]] = {
 }
 
 
-def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[str, Any]) -> Model:
+def build_model(
+    lattice: Lattice,
+    descriptor: Mapping[str, Any],
+    model: Mapping[str, Any],
+    spins: Tensor | None = None,
+    weights: Mapping[str, Tensor] | None = None,
+) -> Model:
     """An untrained model.
 
     Args:
         lattice: its crystal and size.
         descriptor: ``name``, one of ``DESCRIPTORS``, and the keys of that option.
         model: ``name``, one of ``MODELS``, and the keys of that option.
+        spins: ``(B, N, 3)`` of the training, where its shape depends on them (``descriptor.prune``).
+        weights: that will be loaded into the model; its shape is theirs.
 
     Raises:
         ConfigError: an unknown name, or a cutoff that the lattice is too small for.
@@ -39,7 +49,14 @@ def build_model(lattice: Lattice, descriptor: Mapping[str, Any], model: Mapping[
         raise ConfigError("descriptor.name", kind, f"known descriptors are {', '.join(DESCRIPTORS)}.")
     if name not in MODELS:
         raise ConfigError("model.name", name, f"known models are {', '.join(MODELS)}.")
-    return MODELS[name](DESCRIPTORS[kind](lattice, **options), **keys)
+    described = DESCRIPTORS[kind](lattice, **options)
+    if weights is None:
+        described.prepare(spins)
+    else:
+        start = "descriptor."
+        own = {key.removeprefix(start): value for key, value in weights.items() if key.startswith(start)}
+        described.restore(own)
+    return MODELS[name](described, **keys)
 
 
 __all__ = [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from magsim.descriptors import Descriptor
@@ -15,6 +16,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "softplus": nn.Softplus,
     "relu": nn.ReLU,
+}
+
+aten = torch.ops.aten
+# derivative by the input x times the derivative g by the output y of each activation
+SLOPES: dict[type[nn.Module], Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    nn.SiLU: lambda g, x, y: aten.silu_backward(g, x),
+    nn.GELU: lambda g, x, y: aten.gelu_backward(g, x),
+    nn.Tanh: lambda g, x, y: aten.tanh_backward(g, y),
+    nn.Softplus: lambda g, x, y: aten.softplus_backward(g, x, 1.0, 20.0),
+    nn.ReLU: lambda g, x, y: aten.threshold_backward(g, x, 0.0),
 }
 
 
@@ -47,3 +58,17 @@ class BehlerParrinello(EnergyModel):
 
     def site_energies(self, invariants: Tensor) -> Tensor:
         return self.network(invariants).squeeze(-1)
+
+    def with_gradient(self, invariants: Tensor) -> tuple[Tensor, Tensor]:
+        """Back through the layers by hand: no graph is recorded."""
+        passed = [invariants]
+        for layer in self.network:
+            passed.append(layer(passed[-1]))
+        gradient = torch.ones_like(passed[-1])
+        for k in range(len(self.network) - 1, -1, -1):
+            layer = self.network[k]
+            if isinstance(layer, nn.Linear):
+                gradient = gradient @ layer.weight
+            else:
+                gradient = SLOPES[type(layer)](gradient, passed[k], passed[k + 1])
+        return passed[-1].squeeze(-1), gradient

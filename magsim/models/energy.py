@@ -17,9 +17,7 @@ from magsim.spins import transverse
 CONSTANT = 1e-5
 
 # Memory of one part of the sites. On a CPU parts that stay in its cache are the fastest; a GPU is kept busy.
-PART_BYTES = {"cpu": 2**25, "cuda": 2**31}
-# Numbers that are held for each invariant until its gradient is known (measured: 4 to 12).
-FLOATS_PER_INVARIANT = 8
+PART_BYTES = {"cpu": 2**22, "cuda": 2**31}
 
 
 class EnergyModel(Model):
@@ -74,8 +72,18 @@ class EnergyModel(Model):
     def site_energies(self, invariants: Tensor) -> Tensor:
         """``(B, N)`` energies, in units of ``energy_scale``, of normalised invariants ``(B, N, K)``."""
 
+    def with_gradient(self, invariants: Tensor) -> tuple[Tensor, Tensor]:
+        """Site energies, and their derivatives ``(B, N, K)`` by the normalised invariants ``(B, N, K)``."""
+        with torch.enable_grad():
+            leaf = invariants.detach().requires_grad_(True)
+            energies = self.site_energies(leaf)
+            (gradient,) = torch.autograd.grad(energies.sum(), leaf)
+        return energies.detach(), gradient
+
     def energy(self, spins: Tensor) -> Tensor:
-        return self._total(self.descriptor.gather(spins))
+        """Total energy ``(B,)`` of spins ``(B, N, 3)``."""
+        invariants = (self.descriptor(spins) - self.mean) / self.scale
+        return self.energy_scale * self.site_energies(invariants).sum(-1) + spins.shape[1] * self.energy_shift
 
     def forward(self, spins: Tensor) -> tuple[Tensor, Tensor]:
         if not self.training:
@@ -85,37 +93,26 @@ class EnergyModel(Model):
         (gradient,) = torch.autograd.grad(energy.sum(), leaf, create_graph=True)
         return energy, -gradient
 
-    def _total(self, environments: Tensor) -> Tensor:
-        """Energy ``(B,)`` of the sites with these environments ``(B, n, M, 3)``."""
-        invariants = (self.descriptor.local(environments) - self.mean) / self.scale
-        n = environments.shape[1]
-        return self.energy_scale * self.site_energies(invariants).sum(-1) + n * self.energy_shift
-
+    @torch.no_grad()
     def _in_parts(self, spins: Tensor) -> tuple[Tensor, Tensor]:
-        """As in training, but one part of the sites after the other, so that memory does not grow with N.
-
-        The energy of a site depends on its environment alone: its share in the fields of the environment is
-        known without the other sites.
-        """
+        """As in training, but without a graph where the derivatives are written by hand, and one part of the
+        sites after the other, so that memory does not grow with N."""
         batch, n, _ = spins.shape
         size = self.part(batch)
         total = spins.new_zeros(batch, dtype=torch.float64)
-        gradient = spins.new_zeros(batch, n + 1, 3)  # the last row takes what lies beyond open boundaries
+        sweep = self.descriptor.sweep(spins)
         for start in range(0, n, size):
-            sites = slice(start, start + size)
-            with torch.enable_grad():
-                leaf = self.descriptor.gather(spins, sites).detach().requires_grad_(True)
-                energy = self._total(leaf)
-                (share,) = torch.autograd.grad(energy.sum(), leaf)
-            total += energy.detach()
-            rows = self.descriptor.table[sites].reshape(1, -1, 1).expand(batch, -1, 3)
-            gradient.scatter_add_(1, rows, share.flatten(1, 2))  # much faster than index_add_ on the CPU
-        return total.to(spins.dtype), -gradient[:, :n]
+            invariants = sweep.invariants(slice(start, start + size)).sub_(self.mean).div_(self.scale)
+            energies, gradient = self.with_gradient(invariants)
+            total += energies.sum(-1)
+            sweep.add(gradient * (self.energy_scale / self.scale))
+        energy = self.energy_scale * total + n * self.energy_shift
+        return energy.to(spins.dtype), -sweep.gradient()
 
     def part(self, batch: int) -> int:
         """Sites that are evaluated together.
 
         What a site needs is estimated, not asked of the machine: the same run has the same rounding anywhere.
         """
-        site = FLOATS_PER_INVARIANT * self.n_features * self.mean.element_size()
+        site = self.descriptor.numbers * self.mean.element_size()
         return max(1, PART_BYTES.get(self.mean.device.type, PART_BYTES["cpu"]) // (site * batch))

@@ -26,6 +26,9 @@ class LinearModel(EnergyModel):
     def site_energies(self, invariants: Tensor) -> Tensor:
         return invariants @ self.weight
 
+    def with_gradient(self, invariants: Tensor) -> tuple[Tensor, Tensor]:
+        return invariants @ self.weight, self.weight.detach().expand_as(invariants)
+
     @torch.no_grad()
     def design(self, spins: Tensor) -> Tensor:
         """``(B, N, 2, K)``: field per unit of each weight along two directions transverse to each spin.

@@ -129,9 +129,9 @@ def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, spli
     t = cfg.trainer
     dtype, device = torch_dtype(cfg), torch_device(cfg)
     torch.manual_seed(int(seed_sequence(int(cfg.seed), "weights").generate_state(1)[0]))
-    model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model)).to(dtype)
     data = SpinDataModule(dataset, split, int(t.batch_size), int(cfg.seed), t.relative_floor, dtype)
     part = data.parts["train"].arrays
+    model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model), part["spins"]).to(dtype)
     model.fit_statistics(part["spins"], part["field"])
     origin = {
         "dataset": dataset.content_hash,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from omegaconf import DictConfig
 
 from magsim.config.checks.require import between, not_negative, one_of, positive, require, value_of
@@ -28,14 +30,23 @@ def _descriptor(cfg: DictConfig) -> None:
     _reaches_a_neighbour(cfg, "descriptor.cutoff")
     if "bond_cutoff" in node:
         positive(cfg, "descriptor.bond_cutoff", null="the cutoff")
-        not_negative(cfg, "descriptor.chirality_cutoff", "descriptor.references")
+        not_negative(cfg, "descriptor.chirality_cutoff")
         _reaches_a_neighbour(cfg, "descriptor.bond_cutoff", ", or null: the cutoff")
         _reaches_a_neighbour(cfg, "descriptor.chirality_cutoff", ", or 0: no chiralities")
+        _bispectrum(cfg)
+    if "pair_cutoff" in node:
+        _reaches_a_neighbour(cfg, "descriptor.pair_cutoff")
         require(
             cfg,
-            "descriptor.references",
-            node.references >= 1 or not node.bispectrum,
-            "descriptor.bispectrum=true is made of references: at least 1.",
+            "descriptor.pair_cutoff",
+            node.pair_cutoff <= node.cutoff,
+            f"at most descriptor.cutoff={node.cutoff:g}.",
+        )
+        require(
+            cfg,
+            "descriptor.chiralities",
+            not node.chiralities or len(cfg.lattice.shape) == 2,
+            f"needs a two-dimensional lattice; lattice.name={cfg.lattice.name}: false.",
         )
     if "lmax" in node:
         between(cfg, "descriptor.lmax", 1, 2, ends=True)
@@ -43,6 +54,45 @@ def _descriptor(cfg: DictConfig) -> None:
         _cutoff_fits(cfg, "lattice.shape")
     if cfg.task.name == "pipeline" and cfg.task.large_shape is not None:
         _cutoff_fits(cfg, "task.large_shape")
+
+
+def _bispectrum(cfg: DictConfig) -> None:
+    """Body order, references and channels, pruning."""
+    node = cfg.descriptor
+    if node.references is not None:
+        not_negative(cfg, "descriptor.references")
+    positive(cfg, "descriptor.channels", null="fixed references")
+    positive(cfg, "descriptor.bispectrum_references", null="all copies")
+    between(cfg, "descriptor.prune", 0, 1, null="keep all")
+    order = math.inf if node.body_order is None else node.body_order
+    require(cfg, "descriptor.body_order", order >= 2, "at least 2, the spins of a bond; or null: no limit.")
+    needed = 6 if node.time_reversal else 3
+    require(
+        cfg,
+        "descriptor.body_order",
+        order >= needed or not node.chirality_cutoff,
+        f"at least {needed} for descriptor.chirality_cutoff={node.chirality_cutoff:g}; or null: no limit.",
+    )
+    require(
+        cfg,
+        "descriptor.body_order",
+        order >= 6 or not node.bispectrum,
+        "at least 6 for descriptor.bispectrum=true, products of three bonds; or null: no limit.",
+    )
+    enough = math.inf if node.references is None or node.channels is not None else node.references
+    require(
+        cfg,
+        "descriptor.references",
+        enough >= (node.bispectrum_references or 0) or not node.bispectrum,
+        f"at least {node.bispectrum_references} for descriptor.bispectrum=true with "
+        f"descriptor.bispectrum_references={node.bispectrum_references}; or null: all copies.",
+    )
+    require(
+        cfg,
+        "descriptor.prune",
+        node.prune is None or node.channels is None,
+        "must be null with descriptor.channels, which are not fixed before the training.",
+    )
 
 
 def _reaches_a_neighbour(cfg: DictConfig, key: str, otherwise: str = "") -> None:

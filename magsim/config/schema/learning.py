@@ -21,9 +21,23 @@ class BispectrumConfig(DescriptorConfig):
 
     bond_cutoff: float | None = MISSING  # longest bond among the neighbours; null: the cutoff
     chirality_cutoff: float = MISSING  # longest side of triangles with a chirality; 0: no chiralities
-    references: int = MISSING  # reference combinations per irrep; 0: power spectrum alone
+    body_order: int | None = MISSING  # most spins that an invariant couples (a bond counts 2); null: no limit
+    references: int | None = MISSING  # reference combinations per irrep; 0: power spectrum alone; null: all
+    channels: int | None = MISSING  # learned mixtures of the copies of each irrep, in place of references
     bispectrum: bool = MISSING  # triple products of reference irreps
+    bispectrum_references: int | None = MISSING  # references per irrep in triple products; null: all copies
+    prune: float | None = (
+        MISSING  # leave out what others give to this fraction of its deviation; null: nothing
+    )
     time_reversal: bool = MISSING  # keep only invariants even under S -> -S
+
+
+@dataclass
+class RawConfig(DescriptorConfig):
+    """Bonds and chiralities as they are, the inputs of published networks, for comparison."""
+
+    pair_cutoff: float = MISSING  # radius of the neighbours whose bonds with each other are taken
+    chiralities: bool = MISSING  # also S_0 . (S_j x S_k) of neighbouring members of each shell
 
 
 @dataclass

@@ -78,6 +78,7 @@ OPTIONS: dict[str, dict[str, type]] = {
     "descriptor": {
         "bispectrum": learning.BispectrumConfig,
         "equivariant": learning.EquivariantDescriptorConfig,
+        "raw": learning.RawConfig,
     },
     "model": {
         "linear": learning.LinearConfig,

@@ -1,0 +1,151 @@
+"""Bonds and chiralities of a whole lattice, each computed once, and where every environment finds its own.
+
+The environments of neighbouring sites share their bonds: within R = 2 on the triangular lattice a site sees
+99, but the lattice has 9 for each site.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from magsim.descriptors.environment import Environment, placements
+from magsim.lattice import Lattice
+
+Member = tuple[int, ...]  # sublattice, cell
+
+
+class Elements(nn.Module):
+    """Bonds ``S_i . S_j`` and chiralities ``S_i . (S_j x S_k)`` of a lattice.
+
+    They come in classes, one for each way to put a bond or a triangle into a crystal up to translations, with
+    one member for each cell.
+
+    Args:
+        environment: whose bonds and triangles are wanted.
+
+    Attributes:
+        bonds, triangles: ``(2, E_b)`` and ``(3, E_c)`` sites; N, a zero spin, beyond open boundaries.
+        index: ``(N, m)`` elements that each environment consists of, bonds first; the last is zero.
+    """
+
+    bonds: Tensor
+    triangles: Tensor
+    index: Tensor
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__()
+        self.environment = environment
+
+    def bind(self, lattice: Lattice, device: torch.device | None = None) -> None:
+        """Find the elements of a lattice."""
+        env = self.environment
+        placed = placements(lattice, env)
+        kinds, columns = [], []
+        offset = 0
+        for tuples in (env.bonds, env.triangles):
+            classes: dict[tuple[Member, ...], int] = {}
+            found = [_of_tuples(lattice, tuples, *place, classes) for place in placed]
+            members = [_sites(lattice, key) for key in classes]
+            kinds.append(np.concatenate(members, axis=1) if members else np.empty((0, 0), np.int64))
+            columns.append([np.where(index < 0, index, index + offset) for index in found])
+            offset += len(classes) * lattice.n_cells
+        table = np.empty((lattice.n_sites, len(env.bonds) + len(env.triangles)), np.int64)
+        for b, parts in enumerate(zip(*columns, strict=True)):
+            table[lattice.sublattice == b] = np.concatenate(parts, axis=1)
+        self._open = bool((table < 0).any() or any((sites == lattice.n_sites).any() for sites in kinds))
+        table[table < 0] = offset
+        # four bytes are enough and halve the largest array of a lattice
+        for name, array in (("bonds", kinds[0]), ("triangles", kinds[1]), ("index", table.astype(np.int32))):
+            self.register_buffer(name, torch.tensor(array, device=device), persistent=False)
+
+    def values(self, spins: Tensor) -> Tensor:
+        """All elements ``(B, E)`` of spins ``(B, N, 3)``, and a zero at the end."""
+        if self._open:
+            spins = nn.functional.pad(spins, (0, 0, 0, 1))
+        i, j = (spins.index_select(1, sites) for sites in self.bonds)
+        parts = [(i * j).sum(-1)]
+        if self.triangles.numel():
+            i, j, k = (spins.index_select(1, sites) for sites in self.triangles)
+            parts.append((i * torch.linalg.cross(j, k)).sum(-1))
+        return torch.cat([*parts, spins.new_zeros(len(spins), 1)], dim=1)
+
+    def take(self, values: Tensor, sites: slice = slice(None)) -> Tensor:
+        """Elements ``(B, n, m)`` of the environments of some sites."""
+        index = self.index[sites]
+        return values.index_select(1, index.flatten()).unflatten(1, tuple(index.shape))
+
+    def put(self, gradient: Tensor, sites: slice, share: Tensor) -> None:
+        """Add derivatives ``(B, n, m)`` by the elements of some environments to those by all, ``(B, E)``."""
+        index = self.index[sites].flatten().long()
+        gradient.scatter_add_(1, index.expand(len(share), -1), share.flatten(1))
+
+    def pull(self, spins: Tensor, gradient: Tensor) -> Tensor:
+        """``dE/dS`` ``(B, N, 3)`` from the derivatives by all elements ``(B, E)``."""
+        padded = nn.functional.pad(spins, (0, 0, 0, 1)) if self._open else spins
+        result = torch.zeros_like(padded)
+        n_bonds = self.bonds.shape[1]
+        self._spread(result, padded, gradient[:, :n_bonds, None])
+        if self.triangles.numel():
+            weight = gradient[:, n_bonds:-1, None]
+            spin = [padded.index_select(1, sites) for sites in self.triangles]
+            for a, sites in enumerate(self.triangles):
+                share = weight * torch.linalg.cross(spin[(a + 1) % 3], spin[(a + 2) % 3])
+                _add_rows(result, sites, share)
+        return result[:, : spins.shape[1]]
+
+    def _spread(self, result: Tensor, spins: Tensor, weight: Tensor) -> None:
+        i, j = self.bonds
+        _add_rows(result, i, weight * spins.index_select(1, j))
+        _add_rows(result, j, weight * spins.index_select(1, i))
+
+
+def _add_rows(result: Tensor, sites: Tensor, rows: Tensor) -> None:
+    """``result[:, sites] += rows``; scatter_add is much faster than index_add on the CPU."""
+    result.scatter_add_(1, sites[None, :, None].expand_as(rows), rows)
+
+
+def _of_tuples(
+    lattice: Lattice,
+    tuples: np.ndarray,
+    cell: np.ndarray,
+    sublattice: np.ndarray,
+    classes: dict[tuple[Member, ...], int],
+) -> np.ndarray:
+    """``(n_cells, m)`` elements of the tuples around one sublattice, -1 beyond open boundaries; new classes
+    are added."""
+    anchors: dict[int, np.ndarray] = {}
+    result = np.empty((lattice.n_cells, len(tuples)), np.int64)
+    for column, members in enumerate(tuples.tolist()):
+        order = _even_order([(int(sublattice[p]), *cell[p].tolist()) for p in members])
+        first = members[order[0]]
+        if first not in anchors:
+            sites = lattice.site_index(lattice.cells + cell[first], np.zeros(lattice.n_cells, np.int64))
+            anchors[first] = np.where(sites < 0, -1, sites // lattice.n_basis)
+        key = tuple((int(sublattice[members[k]]), *(cell[members[k]] - cell[first]).tolist()) for k in order)
+        kind = classes.setdefault(key, len(classes))
+        anchor = anchors[first]
+        result[:, column] = np.where(anchor < 0, -1, kind * lattice.n_cells + anchor)
+    return result
+
+
+def _even_order(members: list[Member]) -> list[int]:
+    """An order that translations do not change; of three members an even permutation, because an odd one
+    changes the sign of the chirality."""
+    order = sorted(range(len(members)), key=members.__getitem__)
+    odd = sum(order[a] > order[b] for a, b in combinations(range(len(order)), 2)) % 2
+    return [order[0], order[2], order[1]] if len(order) == 3 and odd else order
+
+
+def _sites(lattice: Lattice, key: tuple[Member, ...]) -> np.ndarray:
+    """``(len(key), n_cells)`` sites of the members of a class; N beyond open boundaries."""
+    rows = []
+    for sublattice, *cell in key:
+        sites = lattice.site_index(
+            lattice.cells + np.array(cell, np.int64), np.full(lattice.n_cells, sublattice)
+        )
+        rows.append(np.where(sites < 0, lattice.n_sites, sites))
+    return np.array(rows)
