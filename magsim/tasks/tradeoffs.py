@@ -78,16 +78,17 @@ def frontier_section(entries: Sequence[Entry], run: Run) -> Section:
     groups = _groups(_most_data(timed, keys), keys)
     if len(groups) < 2:
         return Section(title)
-    kind = next((key for key in ("model.name", "descriptor.name", *keys) if key in keys), "")
-    rest = [key for key in keys if key != kind] or [kind]
+    options = [key for key in ("model.name", "descriptor.name", *keys) if key in keys]
+    kind = next((key for key in options if key.endswith(".name")), "")  # has a colour of its own
+    rest = [key for key in keys if key != kind]
     panels = {name: [p for g in groups if (p := _point(g, name, kind, rest))] for name in classes(timed)}
     path = frontier(run.folder / "figures" / "frontier.png", {k: v for k, v in panels.items() if v})
     run.image("frontier", path)
-    labels = " and ".join(_short(key) for key in rest)
+    labels = f", labelled by {', '.join(_short(key) for key in rest)}" if rest else ""
     return Section(
         title,
-        f"Each point is a trained model, labelled by {labels}. The step line joins those that no other model "
-        "beats in both error and cost.",
+        f"Each point is a trained model{labels}. The step line joins those that no other model beats in both "
+        "error and cost.",
         pictures=[
             Picture(path, "Relative error of the torque against the time of energy and field per site.")
         ],
