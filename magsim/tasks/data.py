@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
 from magsim.learning.dataset import SpinDataset
+from magsim.learning.pool import pool
 from magsim.learning.store import open_dataset
 from magsim.runs import Run
 from magsim.tasks.build import plain
@@ -19,10 +20,17 @@ from magsim.tasks.label import draw, label
 def dataset_for(cfg: DictConfig, run: Run) -> SpinDataset:
     """The data of ``data.path``, else the dataset that the configuration describes (labelled if need be)."""
     run.headline("Data")
-    dataset = open_dataset(cfg.data.path) if cfg.data.path else label(cfg, run)
+    dataset = (
+        pool([open_dataset(path) for path in paths(cfg.data.path)]) if cfg.data.path else label(cfg, run)
+    )
     run.parent("dataset", dataset.path, dataset.content_hash)
     draw(dataset, run)
     return dataset
+
+
+def paths(given: Any) -> list[str]:
+    """The one path or the list of them that ``data.path`` holds."""
+    return [given] if isinstance(given, str) else [str(path) for path in given]
 
 
 def data_lattice(cfg: DictConfig, dataset: SpinDataset, run: Run | None = None) -> Lattice:

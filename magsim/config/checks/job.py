@@ -31,8 +31,8 @@ def check_job(cfg: DictConfig) -> None:
         re.fullmatch(r"[A-Za-z0-9][\w.+-]*", cfg.name) is not None,
         "names a folder: letters, digits and . _ - + only.",
     )
-    existing(cfg, "data.path", ("npz", "zarr"))
-    _checkpoint(cfg)
+    _paths(cfg, "data.path", ("npz", "zarr"))
+    _paths(cfg, "checkpoint")
     _task(cfg)
     check_compute(cfg)
     if cfg.logger.name == "wandb":
@@ -56,15 +56,15 @@ def check_options(cfg: DictConfig) -> None:
         )
 
 
-def _checkpoint(cfg: DictConfig) -> None:
+def _paths(cfg: DictConfig, key: str, kinds: Sequence[str] = ()) -> None:
     """Null, a path that exists or a list of them."""
-    given = value_of(cfg, "checkpoint")
+    given = value_of(cfg, key)
     if not isinstance(given, list):
-        existing(cfg, "checkpoint")
+        existing(cfg, key, kinds)
         return
-    require(cfg, "checkpoint", bool(given), "names nothing.")
+    require(cfg, key, bool(given), "names nothing.")
     for k in range(len(given)):
-        existing(cfg, f"checkpoint[{k}]")
+        existing(cfg, f"{key}[{k}]", kinds)
 
 
 def matching(runs: str | Sequence[str]) -> list[Path]:

@@ -14,7 +14,8 @@ from magsim.config.schema import dynamics, labelers, learning, physics, tasks
 class DataConfig:
     """Data from elsewhere."""
 
-    path: str | None = None  # labels to train or evaluate on (.zarr or .npz) instead of making them
+    # labels to train or evaluate on (.zarr or .npz) instead of making them; several in a list, [a.npz,b.zarr]
+    path: Any = None
 
 
 @dataclass

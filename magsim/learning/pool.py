@@ -1,0 +1,70 @@
+"""Several datasets as one, in memory: published labels and own ones learned together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magsim.errors import DataError
+from magsim.learning.dataset import SpinDataset, content_hash
+
+SHARED = ("spins", "field", "energy", "density", "mu", "error", "wall_time", "step")
+
+
+def pool(datasets: Sequence[SpinDataset]) -> SpinDataset:
+    """The snapshots of all datasets, one after the other.
+
+    Trajectories keep to themselves (they are numbered anew), sources of one name become one, arrays that a
+    dataset lacks are left out. Lattice, configuration and time step are those that all who have them agree
+    on, else of the first who has them.
+
+    Raises:
+        DataError: they have different numbers of spins, or lattices that differ.
+    """
+    first = datasets[0]
+    if len(datasets) == 1:
+        return first
+    lattices = [dict(d.lattice) for d in datasets if d.lattice]
+    for other in datasets[1:]:
+        if other.n_sites != first.n_sites:
+            raise DataError(
+                other.path, f"holds {other.n_sites} spins, {first.path} {first.n_sites}: no common dataset."
+            )
+        for key, value in (other.lattice or {}).items():
+            known = next((lattice[key] for lattice in lattices if lattice.get(key) is not None), None)
+            if value is not None and known is not None and list(value) != list(known):
+                raise DataError(
+                    other.path, f"its lattice has {key}={value}, that of {first.path} {key}={known}."
+                )
+    sources = tuple(dict.fromkeys(name for d in datasets for name in d.sources))
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(d, name) for d in datasets])
+        for name in SHARED
+        if all(getattr(d, name) is not None for d in datasets)
+    }
+    starts = np.cumsum([0, *(int(d.trajectory.max()) + 1 for d in datasets[:-1])])
+    arrays["trajectory"] = np.concatenate(
+        [d.trajectory + start for d, start in zip(datasets, starts, strict=True)]
+    ).astype(first.trajectory.dtype)
+    arrays["source"] = np.concatenate(
+        [np.array([sources.index(name) for name in d.sources])[d.source] for d in datasets]
+    ).astype(first.source.dtype)
+    lattice = {
+        key: next((k[key] for k in lattices if k.get(key) is not None), None)
+        for key in (lattices[0] if lattices else {})
+    }
+    return SpinDataset(
+        path=Path(" + ".join(str(d.path) for d in datasets)),
+        **arrays,
+        sources=sources,
+        lattice=lattice or None,
+        config=next((d.config for d in datasets if d.config), {}),
+        units=first.units,
+        key="+".join(d.key for d in datasets),
+        method=next((d.method for d in datasets if d.method), ""),
+        dt=next((d.dt for d in datasets if d.dt is not None), None),
+        content_hash=content_hash(arrays),
+    )

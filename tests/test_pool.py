@@ -1,0 +1,53 @@
+"""Several datasets learned together: ``data.path=[a.npz,b.zarr]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from magsim.config import check, compose
+from magsim.errors import ConfigError, DataError
+from magsim.learning.pool import pool
+from magsim.learning.split import split_dataset
+from magsim.learning.store import open_dataset
+from magsim.spins import random_spins
+
+
+def written(path: Path, seed: int, n: int = 12, sites: int = 9, **more: np.ndarray) -> Path:
+    rng = np.random.default_rng(seed)
+    np.savez(path, spins=random_spins(sites, rng, (n,)), field=rng.normal(size=(n, sites, 3)), **more)
+    return path
+
+
+def test_pooled_datasets_keep_their_snapshots_and_share_no_trajectory(tmp_path: Path) -> None:
+    step = np.r_[-np.ones(6, dtype=int), np.arange(6)]
+    a = open_dataset(written(tmp_path / "a.npz", 0, step=step, shape=np.array([3, 3])))
+    b = open_dataset(written(tmp_path / "b.npz", 1, step=step))
+    both = pool([a, b])
+    assert len(both) == 24
+    np.testing.assert_array_equal(both.spins, np.concatenate([a.spins, b.spins]))
+    np.testing.assert_array_equal(both.field[12:], b.field)
+    assert not set(both.trajectory[:12]) & set(both.trajectory[12:])
+    np.testing.assert_array_equal(both.source_names[12:], b.source_names)
+    assert both.lattice == a.lattice
+    assert both.energy is None
+    assert both.content_hash not in (a.content_hash, b.content_hash)
+    split = split_dataset(both, 0)
+    assert not set(split.train) & set(split.test)
+
+
+def test_datasets_of_other_lattices_are_not_pooled(tmp_path: Path) -> None:
+    a = open_dataset(written(tmp_path / "a.npz", 0, shape=np.array([3, 3])))
+    with pytest.raises(DataError, match="holds 4 spins"):
+        pool([a, open_dataset(written(tmp_path / "b.npz", 1, sites=4))])
+    with pytest.raises(DataError, match=r"shape=\[9, 1\]"):
+        pool([a, open_dataset(written(tmp_path / "c.npz", 1, shape=np.array([9, 1])))])
+
+
+def test_a_missing_file_in_a_list_is_named(tmp_path: Path) -> None:
+    a = written(tmp_path / "a.npz", 0)
+    cfg = compose(["task=train", f"data.path=[{a},{tmp_path}/b.npz]"])
+    with pytest.raises(ConfigError, match=r"data.path\[1\].*b.npz"):
+        check(cfg)
