@@ -93,7 +93,7 @@ class TestSinglePrecision(EffectiveFieldChecks):
 
 
 class TestTorques(EffectiveFieldChecks):
-    @pytest.fixture(params=["square", "triangular open"])
+    @pytest.fixture(params=["square", "triangular open", "kagome half open"])
     def case(self, request: pytest.FixtureRequest) -> Case:
         lattice, options, descriptor = CASES[request.param]
         model = random_model(lattice, options | {"output": "torque"}, descriptor)
