@@ -12,7 +12,14 @@ from magsim.config.composition import compose, to_flat
 from magsim.config.conform import conform
 from magsim.errors import ConfigError
 
-GROW = ("protocol.steps", "trainer.max_epochs", "trainer.max_minutes")
+GROW = (
+    "protocol.steps",
+    "trainer.max_epochs",
+    "trainer.max_minutes",
+    "task.rounds",
+    "task.budget",
+    "task.max_minutes",
+)
 FREE = ("audit.", "compute.", "logger.", "debug", "resume")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from magsim.errors import ConfigError
-from magsim.learning.checkpoint import find_checkpoint, load_checkpoint
+from magsim.learning.checkpoint import MODEL_FILE, find_checkpoint, load_checkpoint
 
 Source = str | Path | Sequence[str | Path]
 
@@ -17,8 +17,8 @@ def find_members(source: Source) -> list[Path]:
     """The checkpoint files that a source means, one for each member.
 
     Args:
-        source: a run folder or checkpoint file (one member), a list of them, or the folder of a sweep, whose
-            jobs are taken in their order.
+        source: a run folder or checkpoint file (one member), a list of them, the folder of a sweep, whose
+            jobs are taken in their order, or the folder of a round of active learning.
 
     Raises:
         ConfigError: nothing there, the same file twice, or a job of a sweep that has no model.
@@ -37,7 +37,10 @@ def find_members(source: Source) -> list[Path]:
 
 
 def _jobs(folder: Path) -> list[Path]:
-    """Run folders ``<number>-<id>`` of a sweep, by number; none in anything else."""
+    """Run folders ``<number>-<id>`` of a sweep or ``member_<number>`` of a round, by number; none in anything
+    else."""
+    if members := list(folder.glob(f"member_*/{MODEL_FILE}")):
+        return sorted((file.parent for file in members), key=lambda m: int(m.name.split("_")[1]))
     jobs = [
         file.parent for file in folder.glob("*-*/status.json") if file.parent.name.split("-")[0].isdigit()
     ]

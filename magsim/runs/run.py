@@ -52,6 +52,15 @@ class Run:
         path = folder / "metrics.json"
         self.metrics: dict[str, Any] = read_json(path) if path.exists() else {}
 
+    def part(self, name: str) -> Run:
+        """A part of this run with series, metrics and links of its own in the folder ``name`` below, of which
+        loggers hear nothing."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "provenance.json").exists():
+            write_json(folder / "provenance.json", {"run": self.id, "parents": {}, "outputs": {}})
+        return Run(folder, self.id, self.resumed, Recorder())
+
     def say(self, text: str) -> None:
         """One line for the user."""
         say(text)

@@ -13,6 +13,7 @@ from magsim.errors import ConfigError
 from magsim.report.page import Picture, Section, Table, write_report
 from magsim.report.series import overlay
 from magsim.runs import Run, write_text
+from magsim.tasks.active_comparison import active_section
 from magsim.tasks.entries import REPLICAS, Entry, differing_keys, find_runs, ordered, read_entry
 from magsim.tasks.tradeoffs import (
     describe,
@@ -81,7 +82,9 @@ def comparison(entries: Sequence[Entry]) -> Table:
 
 
 def _results(entries: Sequence[Entry], run: Run) -> list[Section]:
-    """Trained models by cost, accuracy and data; of other runs all final metrics."""
+    """Trained models by cost, accuracy and data; active learning by labels; of others all final metrics."""
+    if active := active_section(entries, run):
+        return [active, Section("Runs", tables=(comparison(entries),))]
     trained = [entry for entry in entries if any(key.endswith("/torque_error") for key in entry.metrics)]
     if not trained:
         return [Section("Runs", tables=(comparison(entries),))]

@@ -28,6 +28,7 @@ TASKS = {
     "compare": "magsim.tasks.compare",
     "locality": "magsim.tasks.locality",
     "spectrum": "magsim.tasks.spectrum",
+    "active": "magsim.tasks.active",
 }
 
 

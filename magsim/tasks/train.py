@@ -72,8 +72,11 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     return trained.metrics | result.metrics | floors
 
 
-def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
+def train(cfg: DictConfig, run: Run, dataset: SpinDataset, start: Path | None = None) -> Trained:
     """Train ``cfg.model`` on a dataset; continues from ``checkpoints/last.ckpt`` if the run folder has one.
+
+    Args:
+        start: model file whose weights and statistics are the first ones; None: random weights.
 
     Raises:
         ConfigError, DataError: the data do not fit the configuration, or are too few to split.
@@ -86,9 +89,9 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset) -> Trained:
     path = run.folder / MODEL_FILE
     spent = {}
     if _is_wanted(cfg, path):
-        start = time.perf_counter()
-        _fit(cfg, run, dataset, lattice, split, path)
-        spent = {"train/seconds": time.perf_counter() - start}
+        began = time.perf_counter()
+        _fit(cfg, run, dataset, lattice, split, path, start)
+        spent = {"train/seconds": time.perf_counter() - began}
     else:
         run.say(f"  {path} is there already: training is not repeated.")
     model = load_model(path, lattice, torch_dtype(cfg)).to(torch_device(cfg))
@@ -125,14 +128,25 @@ def seen(dataset: SpinDataset, split: Split) -> list[str]:
     return sorted(snapshot_hashes(dataset.spins[np.concatenate([split.train, split.validation])]).tolist())
 
 
-def _fit(cfg: DictConfig, run: Run, dataset: SpinDataset, lattice: Lattice, split: Split, path: Path) -> None:
+def _fit(
+    cfg: DictConfig,
+    run: Run,
+    dataset: SpinDataset,
+    lattice: Lattice,
+    split: Split,
+    path: Path,
+    start: Path | None,
+) -> None:
     t = cfg.trainer
     dtype, device = torch_dtype(cfg), torch_device(cfg)
     torch.manual_seed(int(seed_sequence(int(cfg.seed), "weights").generate_state(1)[0]))
     data = SpinDataModule(dataset, split, int(t.batch_size), int(cfg.seed), t.relative_floor, dtype)
     part = data.parts["train"].arrays
-    model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model), part["spins"]).to(dtype)
-    model.fit_statistics(part["spins"], part["field"])
+    if start is None:
+        model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model), part["spins"]).to(dtype)
+        model.fit_statistics(part["spins"], part["field"])
+    else:  # with its statistics: weights mean nothing without them
+        model = load_model(start, lattice, dtype).train()
     origin = {
         "dataset": dataset.content_hash,
         "hamiltonian": electrons(cfg, dataset, run),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
+from magsim.config.checks.active import check_active
 from magsim.config.checks.dynamics import check_dynamics
 from magsim.config.checks.electrons import check_electrons
 from magsim.config.checks.job import check_job, check_options
@@ -31,3 +32,4 @@ def check(cfg: DictConfig) -> None:
     check_learning(cfg)
     check_dynamics(cfg)
     check_electrons(cfg)
+    check_active(cfg)

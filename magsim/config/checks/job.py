@@ -18,7 +18,7 @@ from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
 
 PARTS = ("labelers", "kpm", "probing", "llg", "models", "training", "classical")
-RESUMABLE = ("label", "train", "simulate", "pipeline")
+RESUMABLE = ("label", "train", "simulate", "pipeline", "active")
 SPLITS = ("test", "validation", "train", "all")
 
 

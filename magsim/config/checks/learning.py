@@ -50,7 +50,8 @@ def _descriptor(cfg: DictConfig) -> None:
         )
     if "lmax" in node:
         between(cfg, "descriptor.lmax", 1, 2, ends=True)
-    if cfg.task.name in ("pipeline", "train") and cfg.data.path is None:
+    own = cfg.task.name in ("pipeline", "train") and cfg.data.path is None
+    if own or cfg.task.name == "active":
         _cutoff_fits(cfg, "lattice.shape")
     if cfg.task.name == "pipeline" and cfg.task.large_shape is not None:
         _cutoff_fits(cfg, "task.large_shape")

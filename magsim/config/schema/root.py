@@ -58,6 +58,7 @@ OPTIONS: dict[str, dict[str, type]] = {
         "compare": tasks.CompareTask,
         "locality": tasks.LocalityTask,
         "spectrum": tasks.SpectrumTask,
+        "active": tasks.ActiveTask,
     },
     "hamiltonian": {
         "sd": physics.SDConfig,

@@ -74,6 +74,28 @@ class SpectrumTask(TaskConfig):
 
 
 @dataclass
+class ActiveTask(TaskConfig):
+    """Active learning: run, choose, label, train, until a target or a budget is reached."""
+
+    strategy: str = MISSING  # committee, random or fresh
+    members: int = MISSING  # models of the committee
+    warm_start: bool = MISSING  # train on from the weights of the round before
+    start: int = MISSING  # random configurations labelled first
+    trajectories: int = MISSING  # runs with the committee in each round, instead of protocol.replicas
+    chosen: int = MISSING  # configurations labelled in each round
+    separation: int = MISSING  # least number of steps between two chosen from one run
+    window_share: float = MISSING  # largest part of a round's choices from one time window
+    relative_floor: float | None = MISSING  # of the score, as trainer.relative_floor of the loss
+    rounds: int = MISSING  # after the first training
+    budget: int = MISSING  # labels to learn from, the start included
+    target: float | None = MISSING  # torque error, mean over the classes of states of the test set
+    max_minutes: float | None = MISSING  # of this session
+    test_random: int = MISSING  # random configurations of the test set
+    test_quenches: int = MISSING  # exact quenches of the test set
+    test_seed: int = MISSING  # of the test set
+
+
+@dataclass
 class SlurmConfig:
     """What each worker asks of SLURM."""
 
