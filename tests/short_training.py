@@ -23,6 +23,7 @@ SHORT = (
     "descriptor.references=2",
     "trainer.max_epochs=4",
     "trainer.max_minutes=null",
+    "trainer.parity_every=null",
 )
 
 
@@ -55,7 +56,8 @@ def make_synthetic(folder: Path) -> Path:
 
 def fit(folder: Path, data: Path, *overrides: str) -> training.Trained:
     """Training alone, without figures and report."""
-    given = [*COMMON, *SHORT, f"data.path={data}", *overrides]
+    known = SHORT if "model=equivariant" not in overrides else [o for o in SHORT if "references" not in o]
+    given = [*COMMON, *known, f"data.path={data}", *overrides]
     cfg = compose(given)
     with open_run(cfg, "train", flat=to_flat(cfg), overrides=given, folder=folder) as run:
         return training.train(cfg, run, open_dataset(data))

@@ -20,7 +20,7 @@ from magsim.errors import RunError
 from magsim.learning.checkpoint import load_checkpoint, load_model
 from magsim.learning.metrics import torque_metrics
 from magsim.runs import read_series
-from magsim.tasks import train as training
+from magsim.tasks import fitting
 from magsim.tasks.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,18 +58,19 @@ class TestLearning:
         assert min(series["val/torque_error"][1]) < 0.1 < 0.8 < series["val/torque_error"][1][0]
 
     def test_the_best_epoch_is_kept_with_its_averaged_weights(self, tmp_path: Path, synthetic: Path) -> None:
-        """The stored weights have the smallest of the logged validation errors, EMA or not."""
-        for ema in ("null", "0.8"):
-            folder = tmp_path / ema
-            trained = fit(folder, synthetic, f"trainer.ema={ema}", "trainer.max_epochs=6", "trainer.lr=2e-2")
+        """The stored weights have the smallest of the logged validation errors, averaged or not."""
+        options = ("trainer.ema=0.8", "trainer.swa_start=0.5", "trainer.max_epochs=6", "trainer.lr=2e-2")
+        for average in ("none", "ema", "swa"):
+            folder = tmp_path / average
+            trained = fit(folder, synthetic, f"trainer.average={average}", *options)
             index = trained.split.validation
             spins, field = trained.dataset.spins[index], trained.dataset.field[index]
             predicted = trained.model(torch.tensor(spins).float())[1].detach().double().numpy()
             best = min(read_series(folder / "metrics.csv")["val/torque_error"][1])
             assert torque_metrics(field, predicted, spins)["torque_error"] == pytest.approx(best, rel=1e-5)
-        assert not torch.equal(
-            weights(tmp_path / "null")["network.0.weight"], weights(tmp_path / "0.8")["network.0.weight"]
-        )
+        for first, second in (("none", "ema"), ("none", "swa"), ("ema", "swa")):
+            pair = [weights(tmp_path / average)["network.0.weight"] for average in (first, second)]
+            assert not torch.equal(*pair)
 
     def test_a_final_fit_on_everything_keeps_the_last_averaged_weights(
         self, tmp_path: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch, capsys
@@ -108,8 +109,9 @@ class TestLearning:
         for name in ("mean", "scale", "energy_scale"):
             torch.testing.assert_close(weights(tmp_path / "run")[name], getattr(fresh, name))
 
+    @pytest.mark.parametrize("average", ["none", "ema"])
     def test_early_stopping_ends_a_training_that_no_longer_improves(
-        self, tmp_path: Path, synthetic: Path
+        self, tmp_path: Path, synthetic: Path, average: str
     ) -> None:
         fit(
             tmp_path / "run",
@@ -117,7 +119,7 @@ class TestLearning:
             "trainer.max_epochs=50",
             "trainer.patience=2",
             "trainer.lr=1e-12",
-            "trainer.ema=null",
+            f"trainer.average={average}",
         )
         assert 2 <= len(read_series(tmp_path / "run" / "metrics.csv")["val/loss"][0]) < 10
 
@@ -133,13 +135,13 @@ class TestLearning:
     def test_a_diverging_training_stops_with_a_sentence_and_keeps_earlier_weights(
         self, tmp_path: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        original = training.ForceFieldModule.training_step
+        original = fitting.ForceFieldModule.training_step
 
         def explodes(self: Any, batch: Any, index: int) -> torch.Tensor:
             loss = original(self, batch, index)
             return loss * float("nan") if self.current_epoch == 2 else loss
 
-        monkeypatch.setattr(training.ForceFieldModule, "training_step", explodes)
+        monkeypatch.setattr(fitting.ForceFieldModule, "training_step", explodes)
         with pytest.raises(RunError, match="diverged in epoch 3"):
             fit(tmp_path / "run", synthetic)
         assert json.loads((tmp_path / "run" / "status.json").read_text())["status"] == "failed"

@@ -14,7 +14,7 @@ from magsim.config import compose
 from magsim.dynamics import ClassicalField, LearnedField
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
-from magsim.learning.module import ClosedFormModule
+from magsim.learning.closed_form import ClosedFormModule
 from magsim.models import LinearModel, build_model
 from magsim.models.linear import tangent_frame
 from magsim.spins import random_spins, transverse

@@ -1,4 +1,4 @@
-"""Snapshots for Lightning: split by trajectory, in memory, shuffled by seed and epoch."""
+"""Snapshots for Lightning: in memory, shuffled by seed and epoch, divided among processes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ from torch.utils.data import DataLoader, Sampler
 from magsim.learning.dataset import SpinDataset
 from magsim.learning.losses import snapshot_weights
 from magsim.learning.split import Split
-from magsim.learning.states import groups
-from magsim.spins import seed_sequence
+from magsim.learning.states import groups, state_classes
+from magsim.spins import rng, seed_sequence
 
 Batch = dict[str, Tensor]
+VALIDATED = 16  # snapshots that are validated together, or a batch
+Part = tuple[list[int], float]  # snapshots and their factor
 
 
-class EpochShuffle(Sampler[list[int]]):
+class EpochShuffle(Sampler[Part]):
     """Batches of a permutation that depends on seed and epoch alone: a resumed run sees the same batches.
+
+    With several processes each takes every ``processes``-th snapshot of every batch. Their mean gradient is
+    that of the whole batch: a part of b snapshots has the factor ``b processes / B``, and a process for which
+    nothing is left takes the first snapshot with the factor 0.
 
     Lightning calls :meth:`set_epoch` before each epoch, but in a resumed run after it has asked for the
     iterator: the order is drawn when the first batch is taken.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int) -> None:
+    def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1) -> None:
         self.size, self.batch_size, self.seed, self.epoch = size, batch_size, seed, 0
+        self.rank, self.processes = rank, processes
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -35,15 +42,62 @@ class EpochShuffle(Sampler[list[int]]):
     def __len__(self) -> int:
         return -(-self.size // self.batch_size)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def order(self) -> list[int]:
+        """Snapshots of one epoch."""
         state = seed_sequence(self.seed, "shuffle", self.epoch).generate_state(1)[0]
-        order = torch.randperm(self.size, generator=torch.Generator().manual_seed(int(state))).tolist()
+        return torch.randperm(self.size, generator=torch.Generator().manual_seed(int(state))).tolist()
+
+    def __iter__(self) -> Iterator[Part]:
+        order = self.order()
         for k in range(0, self.size, self.batch_size):
-            yield order[k : k + self.batch_size]
+            yield share(order[k : k + self.batch_size], self.rank, self.processes)
+
+
+class BalancedShuffle(EpochShuffle):
+    """The same with the classes of state in turn: C of them have ``size/C`` draws each in an epoch.
+
+    Every C draws in succession hold each class once, in random order. A class of n_c snapshots is drawn
+    through in a random order before any of them comes again, so that the loss that an epoch descends is
+
+        L = (1/C) sum_c (1/n_c) sum_{i in c} w_i |error_i|^2
+
+    instead of the mean over all snapshots.
+
+    Args:
+        classes: ``(size,)`` names.
+    """
+
+    def __init__(
+        self, classes: np.ndarray, batch_size: int, seed: int, rank: int = 0, processes: int = 1
+    ) -> None:
+        super().__init__(len(classes), batch_size, seed, rank, processes)
+        self.members = [np.flatnonzero(classes == name) for name in np.unique(classes)]
+
+    def order(self) -> list[int]:
+        generator = rng(self.seed, "balance", self.epoch)
+        turns = -(-self.size // len(self.members))
+        drawn = [_round_and_round(own, turns, generator) for own in self.members]
+        table = generator.permuted(np.stack(drawn, axis=1), axis=1)  # (turn, class)
+        return table.reshape(-1)[: self.size].tolist()
+
+
+def _round_and_round(members: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """``count`` draws: permutations of the members, one after the other."""
+    rounds = -(-count // len(members))
+    return np.concatenate([generator.permutation(members) for _ in range(rounds)])[:count]
+
+
+def share(batch: list[int], rank: int, processes: int) -> Part:
+    """What one of several processes takes of a batch, and its factor; see :class:`EpochShuffle`."""
+    own = batch[rank::processes]
+    return (own, len(own) * processes / len(batch)) if own else (batch[:1], 0.0)
 
 
 class Snapshots(torch.utils.data.Dataset[Batch]):
-    """Tensors of some snapshots; an index list gives one batch."""
+    """Tensors of some snapshots; a list of indices with a factor gives one batch.
+
+    The factor multiplies weights and membership in groups: what is summed over processes.
+    """
 
     def __init__(self, **arrays: Tensor) -> None:
         self.arrays = arrays
@@ -51,8 +105,10 @@ class Snapshots(torch.utils.data.Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.arrays["spins"])
 
-    def __getitem__(self, index: list[int]) -> Batch:
-        return {name: array[index] for name, array in self.arrays.items()}
+    def __getitem__(self, part: Part) -> Batch:
+        index, factor = part
+        batch = {name: array[index] for name, array in self.arrays.items()}
+        return batch | {name: factor * batch[name] for name in ("weight", "groups")}
 
 
 class SpinDataModule(pl.LightningDataModule):
@@ -65,10 +121,12 @@ class SpinDataModule(pl.LightningDataModule):
         seed: of the shuffling.
         floor: see :func:`magsim.learning.losses.snapshot_weights`.
         dtype: of the tensors.
+        balance: draw the classes of state equally often, see :class:`BalancedShuffle`.
 
     Attributes:
         sources, states: what errors are quoted for, see :func:`magsim.learning.states.groups`: together the
             names of the columns of ``batch["groups"]``.
+        energy_spread: standard deviation of the energies of the training part; None where there are none.
     """
 
     def __init__(
@@ -79,31 +137,48 @@ class SpinDataModule(pl.LightningDataModule):
         seed: int,
         floor: float | None,
         dtype: torch.dtype = torch.float32,
+        balance: bool = False,
     ) -> None:
         super().__init__()
         self.batch_size, self.seed = batch_size, seed
+        self.classes = state_classes(dataset)[split.train] if balance else None
         found = groups(dataset)
         self.sources = tuple(name for name in found if name in dataset.sources)
         self.states = tuple(name for name in found if name not in dataset.sources)
         member = torch.tensor(np.stack(list(found.values()), axis=1))
         spins, field = torch.tensor(dataset.spins), torch.tensor(dataset.field)
         weights = snapshot_weights(field, spins, floor, torch.tensor(split.train))
+        self.energy_spread: float | None = None
+        if dataset.energy is not None:  # centred, because single precision has few digits to lose
+            energies = torch.tensor(dataset.energy - dataset.energy[split.train].mean())
+            self.energy_spread = float(energies[split.train].std(correction=0)) or 1.0
         self.parts = {}
         for name, index in (("train", split.train), ("validation", split.validation)):
             chosen = torch.tensor(index)
-            self.parts[name] = Snapshots(
-                spins=spins[chosen].to(dtype),
-                field=field[chosen].to(dtype),
-                weight=weights[chosen].to(dtype),
-                groups=member[chosen].to(dtype),
-            )
+            arrays = {"spins": spins, "field": field, "weight": weights, "groups": member}
+            if dataset.energy is not None:
+                arrays["energy"] = energies
+            self.parts[name] = Snapshots(**{key: array[chosen].to(dtype) for key, array in arrays.items()})
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Rank of this process and number of processes."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def train_dataloader(self) -> DataLoader:
         part = self.parts["train"]
-        return DataLoader(part, sampler=EpochShuffle(len(part), self.batch_size, self.seed), batch_size=None)
+        if self.classes is None:
+            sampler = EpochShuffle(len(part), self.batch_size, self.seed, *self.place)
+        else:
+            sampler = BalancedShuffle(self.classes, self.batch_size, self.seed, *self.place)
+        return DataLoader(part, sampler=sampler, batch_size=None)
 
     def val_dataloader(self) -> DataLoader:
         part = self.parts["validation"]
-        size = max(self.batch_size, 16)
-        chunks = [list(range(k, min(k + size, len(part)))) for k in range(0, len(part), size)]
+        rank, processes = self.place
+        own = list(range(rank, len(part), processes))
+        size = max(self.batch_size, VALIDATED)
+        chunks: list[Part] = [(own[k : k + size], 1.0) for k in range(0, len(own), size)]
+        if not own and len(part):  # every process takes part in what is summed over them
+            chunks = [([0], 0.0)]
         return DataLoader(part, sampler=chunks, batch_size=None)

@@ -31,6 +31,17 @@ def snapshot_weights(
     return 1.0 / (square + floor**2 * overall)
 
 
+def energy_loss(predicted: Tensor, exact: Tensor, spread: float) -> Tensor:
+    """``sum_b (d_b - <d>)^2 / (B - 1)`` with ``d = (E' - E) / spread``, of total energies ``(B,)``.
+
+    Energies are compared within a batch, which is of one lattice: the constant that no field tells drops out.
+    One is what a model without energy differences has, if ``spread`` is the standard deviation of the exact
+    ones. A batch of one snapshot says nothing.
+    """
+    d = (predicted - exact) / spread
+    return (d - d.mean()).pow(2).sum() / max(len(d) - 1, 1)
+
+
 def field_loss(predicted: Tensor, exact: Tensor, spins: Tensor, weights: Tensor, gamma: float) -> Tensor:
     """``sum_b w_b [gamma MSE(S x F) + (1 - gamma) MSE(F)] / B`` of fields ``(B, N, 3)``.
 

@@ -1,4 +1,4 @@
-"""Lightning modules: gradient descent on the torque, and the closed form of the linear model."""
+"""The Lightning module: gradient descent on the torque, errors by source and class of state."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from torch import Tensor
 
 from magsim.errors import RunError
 from magsim.learning.data import Batch
-from magsim.learning.losses import field_loss
+from magsim.learning.losses import energy_loss, field_loss
 from magsim.learning.soap import Soap
-from magsim.models import LinearModel, Model
-from magsim.models.linear import tangent_frame
+from magsim.models import Model
 from magsim.spins import transverse
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adamw": torch.optim.AdamW, "soap": Soap}
@@ -34,6 +33,7 @@ class Optimisation:
         total_steps: length of the schedule.
         gamma: weight of the torque in the loss.
         optimizer: one of :data:`OPTIMIZERS`.
+        energy_weight: of the energy in the loss, beside the torque's.
     """
 
     lr: float = 2e-3
@@ -43,6 +43,7 @@ class Optimisation:
     total_steps: int = 1000
     gamma: float = 1.0
     optimizer: str = "adamw"
+    energy_weight: float = 0.0
 
     def factor(self, step: int) -> float:
         """Learning rate over ``lr`` at a step."""
@@ -53,10 +54,11 @@ class Optimisation:
 
 
 class ForceFieldModule(pl.LightningModule):
-    """Trains an :class:`~magsim.models.Model` on exact fields.
+    """Trains a :class:`~magsim.models.Model` on exact fields, and on energies where they have a weight.
 
     Logged: ``train/loss``, ``val/loss``, ``val/torque_error`` (transverse rmse over rms, the mean over
     sources: the monitor) and the same per source and class of state, ``val/torque_error/<source or state>``.
+    What validation sums is summed over all processes.
 
     Args:
         model: what to train, with its statistics set.
@@ -64,6 +66,10 @@ class ForceFieldModule(pl.LightningModule):
         sources: names of the first columns of ``batch["groups"]``.
         facts: stored in the checkpoint: what builds the model again, and where its data came from.
         states: names of its further columns: classes of state.
+        energy_spread: see :func:`magsim.learning.losses.energy_loss`.
+
+    Attributes:
+        kept: exact and predicted torques ``(n, N, 3)`` of this validation; None: they are not kept.
     """
 
     def __init__(
@@ -73,44 +79,66 @@ class ForceFieldModule(pl.LightningModule):
         sources: tuple[str, ...],
         facts: Mapping[str, Any],
         states: tuple[str, ...] = (),
+        energy_spread: float | None = None,
     ) -> None:
         super().__init__()
         self.model, self.optimisation, self.sources, self.states = model, optimisation, sources, states
-        self.facts = dict(facts)
-        self._squares = torch.zeros(())
+        self.facts, self.energy_spread = dict(facts), energy_spread
+        self.kept: list[tuple[Tensor, Tensor]] | None = None
+
+    def loss(self, batch: Batch, energy: Tensor, field: Tensor) -> Tensor:
+        """Of a prediction for a batch: the torque, and the energy differences if they have a weight."""
+        o = self.optimisation
+        loss = field_loss(field, batch["field"], batch["spins"], batch["weight"], o.gamma)
+        if o.energy_weight:
+            loss = loss + o.energy_weight * energy_loss(energy, batch["energy"], self.energy_spread or 1.0)
+        return loss
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        _, field = self.model(batch["spins"])
-        loss = field_loss(field, batch["field"], batch["spins"], batch["weight"], self.optimisation.gamma)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["spins"]))
-        self.log("train/lr", self.optimizers().param_groups[0]["lr"], on_step=False, on_epoch=True)  # type: ignore[union-attr]
+        loss = self.loss(batch, *self.model(batch["spins"]))
+        size = len(batch["spins"])
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+        self.log("train/lr", rate, on_step=False, on_epoch=True, batch_size=1)
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        self._squares = torch.zeros(len(self.sources) + len(self.states), 2, device=self.device)
+        rows = len(self.sources) + len(self.states)
+        self._squares = torch.zeros(rows, 2, device=self.device)
+        self._losses = torch.zeros(2, device=self.device)  # their sum, their number
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        _, field = self.model(batch["spins"])
-        loss = field_loss(field, batch["field"], batch["spins"], batch["weight"], self.optimisation.gamma)
-        self.log("val/loss", loss, batch_size=len(batch["spins"]))
+        with torch.autocast(self.device.type, enabled=False):  # as the model will be used
+            energy, field = self.model(batch["spins"])
+        count = batch["groups"][:, : len(self.sources)].sum()  # every snapshot has one source
+        loss = self.loss(batch, energy, field)
+        self._losses = self._losses + torch.stack([count * loss, count])
         target = transverse(batch["field"], batch["spins"])
         error = transverse(field, batch["spins"]) - target
         pairs = torch.stack([error.pow(2).mean(dim=(1, 2)), target.pow(2).mean(dim=(1, 2))], dim=-1)
         self._squares = self._squares + batch["groups"].T @ pairs
+        if self.kept is not None:
+            self.kept.append((target.cpu(), (target + error).cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        squares = dict(zip((*self.sources, *self.states), self._squares, strict=True))
-        errors = {name: (s[0] / s[1]).sqrt() for name, s in squares.items() if s[1] != 0}
+        total, count = self._everywhere(self._losses)
+        squares = zip((*self.sources, *self.states), self._everywhere(self._squares), strict=True)
+        errors = {name: (s[0] / s[1]).sqrt() for name, s in squares if s[1] != 0}
         for name, error in errors.items():
             if not torch.isfinite(error):
                 raise RunError(
                     f"Training diverged in epoch {self.current_epoch + 1}: the error on {name} is "
                     f"{float(error)}. Earlier weights are kept; a smaller trainer.lr may help."
                 )
+        self.log("val/loss", total / count)
         for name, error in errors.items():
             self.log(f"val/torque_error/{name}", error)
         monitor = [error for name, error in errors.items() if name in self.sources]
         self.log("val/torque_error", torch.stack(monitor).mean())
+
+    def _everywhere(self, value: Tensor) -> Tensor:
+        """Sum over all processes."""
+        return self.trainer.strategy.reduce(value, reduce_op="sum")
 
     def configure_optimizers(self) -> Any:
         o = self.optimisation
@@ -122,64 +150,3 @@ class ForceFieldModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["magsim"] = {**self.facts, "total_steps": self.optimisation.total_steps}
-
-
-class ClosedFormModule(ForceFieldModule):
-    """Ridge regression of the torque for :class:`~magsim.models.LinearModel`: one pass, one solve,
-
-        w = (A^T W A + ridge tr(A^T W A)/K)^-1 A^T W F ,
-
-    A = transverse field per unit weight, W = snapshot weights.
-
-    Args:
-        ridge: regularisation relative to the mean eigenvalue of the normal matrix.
-    """
-
-    model: LinearModel
-
-    def __init__(
-        self,
-        model: LinearModel,
-        ridge: float,
-        sources: tuple[str, ...],
-        facts: Mapping[str, Any],
-        states: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(model, Optimisation(), sources, facts, states)
-        self.automatic_optimization = False
-        self.ridge = ridge
-        k = model.n_features
-        # normal equations in float64: their condition number is the square of the design's
-        self._normal = torch.zeros(k, k, dtype=torch.float64)
-        self._target = torch.zeros(k, dtype=torch.float64)
-
-    def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
-        spins = batch["spins"]
-        design = self.model.design(spins)
-        target = torch.einsum("bnac,bnc->bna", tangent_frame(spins), batch["field"])
-        root = batch["weight"].sqrt()[:, None, None]
-        rows = (design * root[..., None]).flatten(0, 2)
-        # products of one batch in its own precision, their sum in float64
-        self._normal += (rows.T @ rows).double().cpu()
-        self._target += (rows.T @ (target * root).flatten()).double().cpu()
-
-    def on_validation_epoch_start(self) -> None:
-        """Solve before the answer is validated."""
-        super().on_validation_epoch_start()
-        self.solve()
-
-    def on_train_epoch_end(self) -> None:
-        """Again, for a training without validation."""
-        self.solve()
-
-    def solve(self) -> None:
-        """Weights from the normal equations, once all batches of the only epoch are in."""
-        k = len(self._target)
-        matrix = self._normal + self.ridge * self._normal.diagonal().mean() * torch.eye(
-            k, dtype=torch.float64
-        )
-        weight = torch.linalg.solve(matrix, self._target)
-        self.model.weight.data.copy_(weight)
-
-    def configure_optimizers(self) -> None:
-        return None

@@ -1,4 +1,7 @@
-"""Lightning callbacks that talk to the run: progress, and a time budget that keeps the schedule whole."""
+"""Lightning callbacks that talk to the run: progress, parity, a time budget that keeps the schedule whole.
+
+With several processes the first one talks, and decides for all.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from magsim.learning.module import ForceFieldModule
 from magsim.runs import Run, seconds
 
 
@@ -18,6 +24,7 @@ class Progress(Callback):
     def __init__(self, run: Run, epochs: int) -> None:
         self._run, self._epochs = run, epochs
 
+    @rank_zero_only
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         batches = int(trainer.num_training_batches)
         total = self._epochs * batches
@@ -25,6 +32,7 @@ class Progress(Callback):
             "train", total, "steps", done=trainer.current_epoch * batches
         ).__enter__()
 
+    @rank_zero_only
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *args: Any) -> None:
         self._bar.total = (trainer.max_epochs or self._epochs) * int(trainer.num_training_batches)
         shown = {
@@ -34,6 +42,7 @@ class Progress(Callback):
         }
         self._bar.advance(1, epoch=trainer.current_epoch + 1, **shown)
 
+    @rank_zero_only
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._bar.__exit__(None, None, None)
 
@@ -65,7 +74,8 @@ class EpochBudget(Callback):
         elapsed = time.monotonic() - self._start
         done = trainer.current_epoch + 1 - self._first_epoch
         affordable = self._first_epoch + max(done, int(self._budget / elapsed * done))
-        planned, plan = trainer.max_epochs, min(self._asked, affordable)
+        planned = trainer.max_epochs
+        plan = int(trainer.strategy.broadcast(min(self._asked, affordable)))
         if plan == planned:
             return
         self._run.say(
@@ -75,3 +85,36 @@ class EpochBudget(Callback):
         trainer.fit_loop.max_epochs = plan
         steps = plan * int(trainer.num_training_batches)
         module.optimisation = replace(module.optimisation, total_steps=steps)  # type: ignore[type-var]
+
+
+class Parity(Callback):
+    """Every so many epochs a figure of predicted against exact torques of the validation part.
+
+    ``parity.png`` in the run folder is the newest one; the logger keeps them all. Of several processes the
+    first shows its share.
+
+    Args:
+        run: takes the figure.
+        every: epochs.
+    """
+
+    def __init__(self, run: Run, every: int) -> None:
+        self._run, self._every = run, every
+
+    @rank_zero_only
+    def on_validation_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, ForceFieldModule)
+        module.kept = [] if (trainer.current_epoch + 1) % self._every == 0 else None
+
+    @rank_zero_only
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        from magsim.report.figures import torque_parity
+
+        assert isinstance(module, ForceFieldModule)
+        if not module.kept:
+            return
+        exact, predicted = (torch.cat(part).numpy() for part in zip(*module.kept, strict=True))
+        title = f"validation, epoch {trainer.current_epoch + 1}"
+        path = torque_parity(self._run.folder / "parity.png", {title: (exact, predicted)})
+        self._run.image("parity", path, title)
+        module.kept = None

@@ -12,6 +12,8 @@ from magsim.config.checks.size import lattice_at, shortest_periodic_side
 ACTIVATIONS = ("silu", "gelu", "tanh", "softplus", "relu")
 OUTPUTS = ("energy", "torque")
 OPTIMIZERS = ("adamw", "soap")
+AVERAGES = ("ema", "swa", "none")
+STEPS = ("32", "bf16-mixed", "16-mixed")
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("float32", "float64")
 NEAREST = 1.0  # the unit of length
@@ -155,7 +157,11 @@ def _trainer(cfg: DictConfig) -> None:
     positive(cfg, "trainer.relative_floor", null="equal weights")
     one_of(cfg, "trainer.optimizer", OPTIMIZERS)
     one_of(cfg, "trainer.lr_schedule", SCHEDULES)
-    between(cfg, "trainer.ema", 0, 1, null="no average")
+    one_of(cfg, "trainer.average", AVERAGES)
+    between(cfg, "trainer.ema", 0, 1)
+    require(cfg, "trainer.swa_start", 0 <= node.swa_start < 1, "must be 0 or between 0 and 1.")
+    positive(cfg, "trainer.parity_every", null="no figures")
+    _steps(cfg)
     between(cfg, "trainer.gamma", 0, 1, ends=True)
     positive(cfg, "trainer.max_snapshots", null="the whole training part")
     for key in ("trainer.validation_fraction", "trainer.test_fraction"):
@@ -174,3 +180,49 @@ def _trainer(cfg: DictConfig) -> None:
         f"{1 - node.validation_fraction:g}.",
     )
     one_of(cfg, "compute.precision", PRECISIONS)
+
+
+def _steps(cfg: DictConfig) -> None:
+    """What a step takes: precision, processes, the energy."""
+    node = cfg.trainer
+    linear = cfg.model.name == "linear"
+    one_of(cfg, "trainer.precision", STEPS)
+    mixed = node.precision != "32"
+    require(
+        cfg,
+        "trainer.precision",
+        not (mixed and cfg.compute.precision == "float64"),
+        "mixes 16 bits into float32; it must be 32 with compute.precision=float64.",
+    )
+    require(
+        cfg,
+        "trainer.precision",
+        not (node.precision == "16-mixed" and cfg.compute.device == "cpu"),
+        "needs a CUDA device; bf16-mixed runs anywhere.",
+    )
+    positive(cfg, "trainer.devices")
+    require(cfg, "trainer.devices", node.devices == 1 or not linear, "must be 1 with model=linear.")
+    require(
+        cfg,
+        "trainer.devices",
+        node.devices <= node.batch_size,
+        f"at most trainer.batch_size={node.batch_size}, which the processes share.",
+    )
+    not_negative(cfg, "trainer.energy_weight")
+    if not node.energy_weight:
+        return
+    has_energy = not linear and cfg.model.get("output", "energy") == "energy"
+    require(
+        cfg,
+        "trainer.energy_weight",
+        has_energy,
+        "must be 0 with "
+        + ("model=linear, whose closed form is that of the torque." if linear else "model.output=torque."),
+    )
+    require(
+        cfg,
+        "trainer.energy_weight",
+        node.batch_size >= 2 * node.devices,
+        "compares energies within the batch of a process: trainer.batch_size must be at least "
+        f"{2 * node.devices}.",
+    )

@@ -96,14 +96,22 @@ class TrainerConfig:
     lr_schedule: str = MISSING
     warmup: int = MISSING  # steps of linear warm-up
     patience: int | None = MISSING  # epochs without progress before stopping; null: never
-    ema: float | None = MISSING  # decay of the averaged weights; null: none
+    average: str = MISSING  # of the weights, what is validated and saved: ema, swa or none
+    ema: float = MISSING  # decay of average=ema, per step
+    swa_start: float = MISSING  # average=swa is the mean of all weights after this fraction of the steps
+    precision: str = MISSING  # of the steps: 32 (that of compute.precision), bf16-mixed or 16-mixed (CUDA)
     gamma: float = MISSING  # weight of the torque in the loss
+    # weight of the energy in the loss: differences of the energy within a batch, in units of their spread
+    energy_weight: float = MISSING
     # errors count relative to the torque of their own snapshot, down to this fraction of the typical torque;
     # null: all snapshots weigh the same
     relative_floor: float | None = MISSING
+    balance: bool = MISSING  # every epoch draws the classes of state equally often
     # of the trajectories; chooses the best epoch; 0: none, the model is what stands at the last epoch
     validation_fraction: float = MISSING
     test_fraction: float = MISSING  # of the trajectories; seen by nothing but the evaluation; 0: none
     split_seed: int | None = MISSING  # of the split; null: seed. The members of a committee share it
     max_snapshots: int | None = MISSING  # of the training part, classes of state in turn; null: all
     grad_clip: float | None = MISSING  # largest norm of the gradient; null: no clipping
+    parity_every: int | None = MISSING  # epochs between figures of predicted against exact torques
+    devices: int = MISSING  # processes (CPU) or GPUs that share every batch

@@ -41,6 +41,9 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, matrix: Matrix, transpose: Matrix) -> Tensor:
         ctx.matrices = (transpose, matrix)
+        if isinstance(matrix, Tensor) and torch.is_autocast_enabled(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):  # sparse products know no 16 bits
+                return matrix @ x.to(matrix.dtype)
         return matrix @ x
 
     @staticmethod

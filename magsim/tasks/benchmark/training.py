@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from magsim.learning.closed_form import ClosedFormModule
 from magsim.learning.losses import field_loss
-from magsim.learning.module import ClosedFormModule
 from magsim.models import LinearModel, Model, build_model
 from magsim.runs import ProgressBar
 from magsim.spins import random_spins, rng
