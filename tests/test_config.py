@@ -21,6 +21,7 @@ CHOICES = [(group, option) for group, options in groups().items() for option in 
 # What an option needs besides itself to be a job that can start; files are made by the fixture.
 COMPANIONS = {
     ("task", "evaluate"): ["checkpoint={folder}"],
+    ("task", "export"): ["checkpoint={folder}"],
     ("task", "compare"): ["runs={folder}"],
     ("sampler", "file"): ["sampler.path={file}"],
     ("experiment", "double_exchange_published"): ["data.path={file}"],

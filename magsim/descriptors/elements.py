@@ -71,7 +71,7 @@ class Elements(nn.Module):
         if self.triangles.numel():
             i, j, k = (spins.index_select(1, sites) for sites in self.triangles)
             parts.append((i * torch.linalg.cross(j, k)).sum(-1))
-        return torch.cat([*parts, spins.new_zeros(len(spins), 1)], dim=1)
+        return torch.cat([*parts, spins.new_zeros(spins.shape[0], 1)], dim=1)
 
     def take(self, values: Tensor, sites: slice = slice(None)) -> Tensor:
         """Elements ``(B, n, m)`` of the environments of some sites."""

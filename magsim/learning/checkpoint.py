@@ -12,6 +12,7 @@ from magsim.descriptors import DESCRIPTORS
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
 from magsim.learning.model_file import read_model_file, weights_hash, write_model_file
+from magsim.learning.zoo import where_models_lie, zoo_file
 from magsim.models import MODELS, Model, build_model
 
 MODEL_FILE = "model.safetensors"  # in the folder of a run
@@ -33,11 +34,15 @@ def model_facts(
 
 
 def find_checkpoint(source: str | Path) -> Path:
-    """The checkpoint that a path means: a file, or the model (else the best one so far) of a run folder.
+    """The file that a name or path means: a model of the zoo, a file, or the model (else the best one so far)
+    of a run folder. A path that is called like a model of the zoo is written ``./name``.
 
     Raises:
         ConfigError: nothing there.
     """
+    named = zoo_file(source) if isinstance(source, str) else None
+    if named is not None:
+        return named
     path = Path(source).expanduser()
     if path.is_file():
         return path
@@ -45,7 +50,7 @@ def find_checkpoint(source: str | Path) -> Path:
         if (path / name).is_file():
             return path / name
     what = f"has no {MODEL_FILE}" if path.is_dir() else "does not exist"
-    raise ConfigError("checkpoint", str(source), f"{what}; give a run folder of task=train or a model file.")
+    raise ConfigError("checkpoint", str(source), f"{what}; {where_models_lie()}")
 
 
 def load_checkpoint(source: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +62,13 @@ class Model(nn.Module, ABC):
     def energy(self, spins: Tensor) -> Tensor:
         """Total energy ``(B,)`` of spins ``(B, N, 3)``."""
         return self(spins)[0]
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """The state in which the model is recorded as a graph: all sites at once, by operations that any
+        compiler knows."""
+        self.train()
+        yield
 
     def fit_shift(self, spins: Tensor, energy: Tensor) -> None:
         """Set the energy per site: no mean error over spins ``(B, N, 3)`` with energies ``(B,)``."""

@@ -23,6 +23,7 @@ TASKS = {
     "label": "magsim.tasks.label",
     "train": "magsim.tasks.train",
     "evaluate": "magsim.tasks.evaluate",
+    "export": "magsim.tasks.export",
     "simulate": "magsim.tasks.simulate",
     "benchmark": "magsim.tasks.benchmark",
     "compare": "magsim.tasks.compare",
@@ -43,8 +44,8 @@ def execute(
     Args:
         cfg: as :func:`magsim.config.compose` returns it.
         overrides: what it was composed from; stored in the run folder.
-        folder: the run folder; None: ``resume``, ``output`` (not for ``task=label``, whose output is the
-            dataset), or a new one below ``outputs``.
+        folder: the run folder; None: ``resume``, ``output`` (not for ``task=label`` and ``task=export``,
+            whose output is the dataset or file), or a new one below ``outputs``.
         group: group of the W&B run; None: ``name``.
 
     Returns:
@@ -59,6 +60,8 @@ def execute(
         raise ConfigError("task.name", cfg.task.name, f"must be one of {', '.join(TASKS)}.")
     if cfg.output is not None and cfg.task.name == "label":
         _place_of_a_dataset(cfg.output)
+    elif cfg.output is not None and cfg.task.name == "export":
+        _place_of_a_file(cfg.output)
     elif cfg.output is not None and folder is None and cfg.resume is None:
         folder = _free(cfg.output)
     with (
@@ -114,6 +117,13 @@ def _say_devices(cfg: DictConfig, run: Run) -> None:
     if labels != models:
         missing = "CuPy (extra cuda12 or cuda13)" if labels == "cpu" else "a CUDA build of torch"
         run.say(f"Labels on {labels}, models and dynamics on {models}: {missing} is missing or sees no GPU.")
+
+
+def _place_of_a_file(output: str) -> None:
+    """Refuse a path at which no model file can be written; a file that is there is replaced."""
+    path = Path(output).expanduser().resolve()
+    if path.suffix != ".safetensors" or path.is_dir():
+        raise ConfigError("output", output, "must be a file that ends in .safetensors.")
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from magsim.config.checks.compute import check_compute
+from magsim.config.checks.export import check_export
 from magsim.config.checks.physics import check_shape
 from magsim.config.checks.require import existing, not_negative, one_of, positive, require, value_of
 from magsim.config.paths import groups
 from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
+from magsim.learning.zoo import where_models_lie, zoo_file
 
 PARTS = ("labelers", "kpm", "probing", "llg", "models", "training", "classical")
 RESUMABLE = ("label", "train", "simulate", "pipeline", "active")
@@ -32,7 +34,7 @@ def check_job(cfg: DictConfig) -> None:
         "names a folder: letters, digits and . _ - + only.",
     )
     _paths(cfg, "data.path", ("npz", "zarr"))
-    _paths(cfg, "checkpoint")
+    _checkpoint(cfg)
     _task(cfg)
     check_compute(cfg)
     if cfg.logger.name == "wandb":
@@ -67,6 +69,20 @@ def _paths(cfg: DictConfig, key: str, kinds: Sequence[str] = ()) -> None:
         existing(cfg, f"{key}[{k}]", kinds)
 
 
+def _checkpoint(cfg: DictConfig) -> None:
+    """Null, a name of the zoo, a path that exists, or a list of them."""
+    given = value_of(cfg, "checkpoint")
+    if isinstance(given, list):
+        require(cfg, "checkpoint", bool(given), "names nothing.")
+    keys = [f"checkpoint[{k}]" for k in range(len(given))] if isinstance(given, list) else ["checkpoint"]
+    for key in keys:
+        name = value_of(cfg, key)
+        if name is not None and zoo_file(name) is None:
+            path = Path(name).expanduser()
+            words = f"no such file or folder (looked at {path.resolve()}); {where_models_lie()}"
+            require(cfg, key, path.exists(), words)
+
+
 def matching(runs: str | Sequence[str]) -> list[Path]:
     """The paths that ``runs=`` names: a folder, a glob, or several (a list, or separated by commas)."""
     return [
@@ -92,6 +108,8 @@ def _task(cfg: DictConfig) -> None:
             "task=evaluate needs a run folder or checkpoint file.",
         )
         one_of(cfg, "task.split", SPLITS)
+    if task == "export":
+        check_export(cfg)
     if task == "benchmark":
         positive(cfg, "task.seconds", "task.exact_max_sites", "task.eigh_max_sites")
         parts = value_of(cfg, "task.parts")

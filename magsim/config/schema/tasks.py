@@ -29,6 +29,17 @@ class EvaluateTask(TaskConfig):
 
 
 @dataclass
+class ExportTask(TaskConfig):
+    """A trained field as one file with its history, as packages for torch alone, into the zoo."""
+
+    formats: list[str] = MISSING  # safetensors, pt2 (torch.export), aoti (AOTInductor machine code)
+    shape: list[int] | None = MISSING  # lattice of the packages pt2 and aoti; null: that of the training
+    measured: list[str] = MISSING  # runs that measured the errors of this model; empty: its own training
+    source: list[str] | None = MISSING  # of the data, and their licence; null: known from their content
+    zoo: str | None = MISSING  # a name: also into magsim/zoo, with an entry in its manifest
+
+
+@dataclass
 class BenchmarkTask(TaskConfig):
     """Rates of labels, training and dynamics."""
 

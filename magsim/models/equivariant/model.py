@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -105,6 +106,17 @@ class EquivariantModel(Model):
         for layer in self._stack():
             layer.product.bind(self.descriptor)
         return self
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        with super().recorded():
+            for layer in self._stack():
+                layer.product.pad(True)
+            try:
+                yield
+            finally:
+                for layer in self._stack():
+                    layer.product.pad(False)
 
     def _stack(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]
