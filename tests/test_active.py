@@ -15,9 +15,9 @@ import pytest
 from short_training import COMMON, SHORT, fit, make_synthetic
 
 from magsim.config import check, compose, to_flat
-from magsim.errors import ConfigError
+from magsim.errors import ConfigError, DataError
 from magsim.learning.dataset import SpinDataset
-from magsim.learning.joined import join, renamed
+from magsim.learning.pool import renamed, stored_pool
 from magsim.learning.selection import disagreement, spread_out
 from magsim.learning.store import open_dataset
 from magsim.runs import open_run, read_json, read_series
@@ -128,11 +128,11 @@ def test_labels_of_an_active_run_are_exact_and_its_trajectories_are_told_apart(f
     assert np.abs(field - dataset.field).max() < 1e-12
     active = dataset.source == 1
     assert len(np.unique(dataset.trajectory[~active])) == 6
-    # three runs in each of two rounds, none with the number of another or of a random configuration
+    # runs of two rounds: none has the number of another or of a random configuration
     rounds = [read_choice(path).trajectory for path in sorted(finished.glob("rounds/*/chosen.npz"))]
-    assert np.concatenate(rounds).tolist() == dataset.trajectory[active].tolist()
-    assert not set(rounds[0]) & set(rounds[1])
-    assert not set(dataset.trajectory[active]) & set(dataset.trajectory[~active])
+    first, second = np.split(dataset.trajectory[active], [len(rounds[0])])
+    assert (first == 6 + rounds[0]).all()
+    assert (second == first.max() + 1 + rounds[1]).all()
 
 
 def test_the_budget_is_spent_and_never_exceeded(finished: Path) -> None:
@@ -189,14 +189,16 @@ def test_a_killed_run_ends_with_the_dataset_of_a_whole_one(
     assert resumed["active/error"] == whole["active/error"]
 
 
-def test_parts_are_joined_in_order_and_only_once(finished: Path, tmp_path: Path) -> None:
-    first, second = (open_dataset(finished / "rounds" / f"0{k}" / "dataset.zarr") for k in (0, 1))
-    other = renamed(second, "again")
-    joined = join(tmp_path / "joined.zarr", [first, other])
-    assert joined.sources == ("random", "again")
-    assert joined.source.tolist() == [0] * 6 + [1] * 10
-    assert (joined.energy == np.concatenate([first.energy, other.energy])).all()
-    assert join(tmp_path / "joined.zarr", [first, other]).content_hash == joined.content_hash
+def test_datasets_are_pooled_in_order_and_only_once(finished: Path, tmp_path: Path) -> None:
+    first = open_dataset(finished / "rounds" / "00" / "dataset.zarr")
+    other = renamed(open_dataset(finished / "rounds" / "00" / "labels.zarr", learnable=False), "again")
+    pooled = stored_pool(tmp_path / "pooled.zarr", [first, other])
+    assert pooled.sources == ("random", "again")
+    assert pooled.source.tolist() == [0] * 6 + [1] * 4
+    assert (pooled.energy == np.concatenate([first.energy, other.energy])).all()
+    assert stored_pool(tmp_path / "pooled.zarr", [first, other]).content_hash == pooled.content_hash
+    with pytest.raises(DataError, match="other settings"):
+        stored_pool(tmp_path / "pooled.zarr", [first])
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""Several datasets as one, in memory: published labels and own ones learned together."""
+"""Several datasets as one: published labels and own ones learned together, labels of several rounds."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import numpy as np
 
 from magsim.errors import DataError
 from magsim.learning.dataset import SpinDataset, content_hash
+from magsim.learning.store import open_dataset
+from magsim.learning.writer import open_writer
 
 SHARED = ("spins", "field", "energy", "density", "mu", "error", "wall_time", "step")
 
@@ -68,3 +72,37 @@ def pool(datasets: Sequence[SpinDataset]) -> SpinDataset:
         dt=next((d.dt for d in datasets if d.dt is not None), None),
         content_hash=content_hash(arrays),
     )
+
+
+def stored_pool(path: str | Path, datasets: Sequence[SpinDataset]) -> SpinDataset:
+    """The pool of all datasets as a store, which is made once.
+
+    Args:
+        path: of the store.
+        datasets: see :func:`pool`.
+
+    Raises:
+        DataError: as :func:`pool`, or other datasets were pooled at ``path``.
+    """
+    whole = pool(datasets)
+    hashes = " ".join(dataset.content_hash for dataset in datasets)
+    writer = open_writer(
+        path,
+        key=hashlib.sha256(hashes.encode()).hexdigest(),
+        n_sites=whole.n_sites,
+        lattice=whole.lattice or {"name": None, "shape": [whole.n_sites], "boundary": None},
+        sources=whole.sources,
+        config=whole.config,
+        units=whole.units,
+    )
+    if not writer.complete:
+        writer.note(method=whole.method, dt=whole.dt)
+        if not len(writer):
+            writer.append(None, **whole.arrays)
+        writer.finish()
+    return open_dataset(path)
+
+
+def renamed(dataset: SpinDataset, source: str) -> SpinDataset:
+    """The same snapshots, all of one source."""
+    return replace(dataset, sources=(source,), source=np.zeros_like(dataset.source))

@@ -14,7 +14,7 @@ from magsim.dynamics import CommitteeField
 from magsim.errors import ConfigError
 from magsim.learning.checkpoint import MODEL_FILE, stored_hash
 from magsim.learning.dataset import SpinDataset
-from magsim.learning.joined import join
+from magsim.learning.pool import stored_pool
 from magsim.runs import Run, seconds
 from magsim.tasks.active_page import active_page
 from magsim.tasks.active_rounds import (
@@ -46,7 +46,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     """
     began = time.monotonic()
     run.headline("Start")
-    dataset = join(run.folder / "rounds" / "00" / DATASET, [starting_set(cfg, run)])
+    dataset = stored_pool(run.folder / "rounds" / "00" / DATASET, [starting_set(cfg, run)])
     run.headline("Test set")
     test = test_set(cfg, run)
     dt = cfg.integrator.dt or test.dt

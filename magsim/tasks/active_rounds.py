@@ -19,14 +19,15 @@ from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.learning.checkpoint import MODEL_FILE
 from magsim.learning.dataset import SpinDataset
-from magsim.learning.joined import join, renamed
 from magsim.learning.metrics import torque_metrics
+from magsim.learning.pool import pool, renamed, stored_pool
 from magsim.learning.selection import disagreement, spread_out
 from magsim.learning.states import STATES, state_classes
 from magsim.learning.store import open_dataset
 from magsim.runs import Run, read_json, write_json
 from magsim.spins import random_spins, rng, seed_sequence, transverse
 from magsim.tasks.build import build_classical, build_lattice, plain, torch_device, torch_dtype
+from magsim.tasks.data import paths
 from magsim.tasks.label import label
 from magsim.tasks.simulate import build_integrator, build_protocol
 from magsim.tasks.simulation import simulate
@@ -83,7 +84,7 @@ class Chosen:
     Attributes:
         path: the file.
         spins: ``(n, N, 3)``.
-        trajectory, step: ``(n,)``, counted through all rounds; in the run it was taken from.
+        trajectory, step: ``(n,)`` run of the round, and step in it.
         score: ``(n,)`` what it was chosen for, see :func:`magsim.learning.selection.disagreement`.
         torque: ``(n,)`` rms transverse field of the committee per component.
         spread: ``(n, N)`` of the committee on every site, per component.
@@ -123,7 +124,7 @@ def starting_set(cfg: DictConfig, run: Run) -> SpinDataset:
     if cfg.data.path is None:
         sampler = {"name": "random", "count": int(cfg.task.start)}
         return label(untyped(cfg, sampler=sampler), run.part("start"))
-    dataset = open_dataset(cfg.data.path)
+    dataset = pool([open_dataset(path) for path in paths(cfg.data.path)])
     if dataset.n_sites != build_lattice(cfg).n_sites:
         given = f"{cfg.lattice.name} {list(cfg.lattice.shape)}"
         raise ConfigError(
@@ -226,7 +227,7 @@ def choose(
     """Run the dynamics and choose what to label; kept as ``chosen.npz``.
 
     Args:
-        dataset: what was learned from: the budget that is left, and the numbers of trajectories in use.
+        dataset: what was learned from, which tells the budget that is left.
         dt: time step of the runs.
     """
     path = run.folder / "chosen.npz"
@@ -239,7 +240,7 @@ def choose(
             trajectory, step = np.arange(count), np.zeros(count, dtype=int)
         else:
             spins, trajectory, step = explore(cfg, run, number, committee, lattice, dt)
-        _write_choice(path, cfg, number, committee, lattice, count, (spins, trajectory, step), dataset)
+        _write_choice(path, cfg, number, committee, lattice, count, (spins, trajectory, step))
     return read_choice(path)
 
 
@@ -256,10 +257,9 @@ def _write_choice(
     committee: CommitteeField,
     lattice: Lattice,
     count: int,
-    pool: tuple[np.ndarray, np.ndarray, np.ndarray],
-    dataset: SpinDataset,
+    candidates: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    spins, trajectory, step = pool
+    spins, trajectory, step = candidates
     spread, torque = _spread_and_torque(committee, spins)
     score = disagreement(_rms(spread, axis=1), torque, cfg.task.relative_floor)
     order = score
@@ -268,13 +268,12 @@ def _write_choice(
     fresh = cfg.task.strategy == "fresh"  # all of them at step 0
     most = count if fresh else math.ceil(cfg.task.window_share * count)
     k = spread_out(order, trajectory, step, count, int(cfg.task.separation), most)
-    first = int(dataset.trajectory.max()) + 1
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez(
             file,
             spins=spins[k],
-            trajectory=first + trajectory[k],
+            trajectory=trajectory[k],
             step=step[k],
             shape=np.array(lattice.shape),
             score=score[k],
@@ -325,7 +324,7 @@ def enlarge(cfg: DictConfig, run: Run, dataset: SpinDataset, chosen: Chosen, pat
     ``path``."""
     sampler = {"name": "file", "path": str(chosen.path), "limit": None, "select": None}
     new = label(untyped(cfg, sampler=sampler), run, run.folder / "labels.zarr", learnable=False)
-    return join(path, [dataset, renamed(new, SOURCE)])
+    return stored_pool(path, [dataset, renamed(new, SOURCE)])
 
 
 def _spread_and_torque(committee: CommitteeField, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
