@@ -19,11 +19,15 @@ from magsim.spins import random_spins, transverse
 EXAMPLES = (37, 41)
 
 
-def field_graph(model: Model) -> GraphModule:
-    """``graph(spins (B, N, 3)) -> (energy (B,), transverse field (B, N, 3))`` for any B.
+def field_graph(model: Model, replicas: int | None = None) -> GraphModule:
+    """``graph(spins (B, N, 3)) -> (energy (B,), transverse field (B, N, 3))``.
 
     N, precision and device are those of the model, whose weights and neighbours become constants of the
     graph; it is as the model is now, and is not changed by it.
+
+    Args:
+        model: bound to the lattice.
+        replicas: B; None: any, which takes longer to record.
     """
 
     def answer(spins: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,10 +35,10 @@ def field_graph(model: Model) -> GraphModule:
             energy, field = model(spins)
         return energy.detach(), transverse(field, spins).detach()
 
-    training = model.training
+    training, mode = model.training, "symbolic" if replicas is None else "fake"
     try:
         with model.recorded():
-            graph = make_fx(answer, tracing_mode="symbolic", _allow_non_fake_inputs=True)(example(model))
+            graph = make_fx(answer, tracing_mode=mode, _allow_non_fake_inputs=True)(example(model, replicas))
     finally:
         model.train(training)
     graph.graph.eliminate_dead_code()
@@ -42,9 +46,9 @@ def field_graph(model: Model) -> GraphModule:
     return graph.requires_grad_(False)
 
 
-def example(model: Model) -> Tensor:
+def example(model: Model, replicas: int | None = None) -> Tensor:
     """Random spins ``(B, N, 3)`` as the model takes them, to record or export with."""
     n = model.lattice.n_sites
-    replicas = next(size for size in EXAMPLES if size != n)
+    replicas = replicas or next(size for size in EXAMPLES if size != n)
     spins = random_spins(n, np.random.default_rng(0), (replicas,))
     return torch.from_numpy(spins).to(model.energy_scale)
