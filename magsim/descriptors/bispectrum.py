@@ -102,6 +102,10 @@ class BispectrumDescriptor(ElementDescriptor):
             rows.append((mixed if learned else torch.cat([copies, mixed], dim=1)).flatten(0, 1))
         return torch.cat(rows)
 
+    @property
+    def n_vectors(self) -> int:
+        return sum(block.irrep.dim * self.options.vectors(block.copies) for block in self.blocks)
+
     def _by_block(self, vectors: Tensor) -> list[Tensor]:
         """``(..., d, V)`` of each block."""
         result, start = [], 0

@@ -45,6 +45,11 @@ class ElementDescriptor(Descriptor):
     def mixing(self) -> Tensor | None:
         """``(V, m)`` rows that make vectors of the elements of an environment; None: these themselves."""
 
+    @property
+    def n_vectors(self) -> int:
+        """Number V of rows that :meth:`mixing` has; 0 without."""
+        return 0
+
     @abstractmethod
     def invariants(self, vectors: Tensor) -> Tensor:
         """Invariants ``(B, n, K)`` of vectors ``(B, n, V)``."""
@@ -77,8 +82,7 @@ class ElementDescriptor(Descriptor):
 
     @property
     def numbers(self) -> int:
-        rows = self.mixing()
-        return 3 * self.n_features + 2 * self.n_elements + (0 if rows is None else 3 * len(rows))
+        return 3 * self.n_features + 2 * self.n_elements + 3 * self.n_vectors
 
 
 class ElementSweep(Sweep):
