@@ -84,9 +84,9 @@ def test_classes_of_state_go_before_the_sources_that_mix_them(tmp_path: Path) ->
 def test_labels_say_what_varies_and_no_more(tmp_path: Path) -> None:
     training(tmp_path / "0-a", descriptor=BISPECTRUM | {"bispectrum": True, "cutoff": 2.0})
     (entry,) = entries(tmp_path)
-    assert describe(entry, ["descriptor.cutoff"]) == "2"
     assert describe(entry, ["model.name", "descriptor.cutoff"]) == "bp, cutoff 2"
     assert describe(entry, ["descriptor.bispectrum", "model.layers"]) == "bispectrum"
+    assert describe(entry, ["descriptor.cutoff", "descriptor.bispectrum"], named=False) == "2, yes"
 
 
 def test_learning_curves_ascend_in_snapshots_and_average_over_seeds(

@@ -64,9 +64,7 @@ def headline(entries: Sequence[Entry]) -> list[Metric]:
         known = [entry for entry in entries if np.isfinite(error(entry, name))]
         if known and len(entries) > 1:
             winner = min(known, key=lambda entry: error(entry, name))
-            best.append(
-                Metric(f"smallest error, {name}", error(winner, name), target=describe(winner, keys, True))
-            )
+            best.append(Metric(f"smallest error, {name}", error(winner, name), target=describe(winner, keys)))
     return best
 
 
@@ -121,19 +119,17 @@ def _floor(entries: Sequence[Entry], name: str) -> float | None:
     return min(known, default=None)
 
 
-def describe(entry: Entry, keys: Sequence[str], named: bool = False) -> str:
-    """Values of some keys as a label: alone if there is one key, else each with the end of its name."""
+def describe(entry: Entry, keys: Sequence[str], named: bool = True) -> str:
+    """Values of the keys that a run has as a label: with the ends of their names, or alone."""
     words = []
     for key in keys:
-        value = entry.config.get(key)
-        if value is None and not key.endswith(("cutoff", "snapshots")):
-            continue  # a key that this option does not have
-        if isinstance(value, bool):
+        if key not in entry.config:
+            continue
+        value, plain = entry.config[key], key.endswith(".name") or not named
+        if isinstance(value, bool) and named:
             words.append(_short(key) if value else f"no {_short(key)}")
-        elif key.endswith(".name") or (len(keys) == 1 and not named):
-            words.append(str(_text(value)))
         else:
-            words.append(f"{_short(key)} {_text(value)}")
+            words.append(f"{_text(value)}" if plain else f"{_short(key)} {_text(value)}")
     return ", ".join(words)
 
 
@@ -165,7 +161,7 @@ def _point(group: Sequence[Entry], name: str, kind: str, rest: Sequence[str]) ->
     if not np.isfinite(errors).all():
         return None
     cost = min(float(entry.metrics[COST]) for entry in group)
-    label, of = describe(group[0], rest), str(_text(group[0].config.get(kind)))
+    label, of = describe(group[0], rest, named=False), str(_text(group[0].config.get(kind)))
     return Point(cost, float(errors.mean()), float(errors.std()), label, of)
 
 
@@ -192,6 +188,8 @@ def _text(value: object) -> str | float:
         return "-".join(f"{item}" for item in value)
     if value is None:
         return "all"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value).lower()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
+        return str(value)
     return int(value) if value == int(value) else value
