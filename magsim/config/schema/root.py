@@ -24,9 +24,8 @@ class Config:
 
     seed: int = 0  # every random stream derives from it
     name: str = "default"  # of the run folder outputs/<task>/<name>/ and of the W&B group
-    output: str | None = (
-        None  # run folder (label: the dataset, export: the file), instead of one below outputs/
-    )
+    # run folder (label: the dataset, export: the file), instead of one below outputs/
+    output: str | None = None
     resume: str | None = None  # a run folder to continue
     debug: bool = False  # show tracebacks
     # compare: a sweep folder, a run folder, a glob of them, or a list of these, [a,b/*]
