@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,27 @@ def test_parity_figures_show_the_torques_behind_the_validation_error(
     errors = read_series(tmp_path / "run" / "metrics.csv")["val/torque_error"][1]
     assert list(shown) == ["validation, epoch 2", "validation, epoch 4"]
     np.testing.assert_allclose(list(shown.values()), [errors[1], errors[3]], rtol=1e-5)
+
+
+def test_errors_are_reported_per_class_of_state_in_validation_and_test(
+    tmp_path: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trajectories whose torque falls to a third of that of random states, then to a hundredth."""
+    with np.load(synthetic) as file:
+        arrays = dict(file)
+    arrays["field"] *= np.array([1.0, 1 / 3, 0.01])[arrays["step"]][:, None, None]
+    np.savez(tmp_path / "falling.npz", **arrays)
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+    folder = tmp_path / "run"
+    job = [*COMMON, *SHORT, f"data.path={tmp_path / 'falling.npz'}", "trainer.max_epochs=1"]
+    assert main([*job, "compute.cost_seconds=0", f"output={folder}"]) == 0
+    series = read_series(folder / "metrics.csv")
+    found = json.loads((folder / "metrics.json").read_text())
+    rms = found["test/early/torque_rms"]
+    for name, size in {"early": 1.0, "late": 1 / 3, "ordered": 0.01}.items():
+        assert np.isfinite(series[f"val/torque_error/{name}"][1]).all()
+        assert found[f"test/{name}/torque_rms"] == pytest.approx(size * rms, rel=0.2)
+    assert series["val/torque_error"] == series["val/torque_error/file"]
 
 
 def both(a: Path, b: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
