@@ -6,6 +6,8 @@ holds both answers and nothing of autograd. Such a graph can be compiled, export
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -35,7 +37,8 @@ def field_graph(model: Model, replicas: int | None = None) -> GraphModule:
             energy, field = model(spins)
         return energy.detach(), transverse(field, spins).detach()
 
-    training, mode = model.training, "symbolic" if replicas is None else "fake"
+    training = model.training
+    mode: Literal["symbolic", "fake"] = "symbolic" if replicas is None else "fake"
     try:
         with model.recorded():
             graph = make_fx(answer, tracing_mode=mode, _allow_non_fake_inputs=True)(example(model, replicas))
