@@ -195,6 +195,19 @@ def test_a_saved_model_gives_the_same_field_again_on_any_size(tmp_path: Path) ->
     np.testing.assert_allclose(large_field, np.tile(field, (2, 1)), rtol=0, atol=1e-12)
 
 
+def test_a_model_with_more_shells_begins_nearly_with_the_field_of_one_with_fewer() -> None:
+    lattice = make_lattice("triangular", (6, 6))
+    small = random_model(lattice, {"pseudo": True}, {"cutoff": 1.0}).double()
+    large = build_model(lattice, DESCRIPTOR | {"cutoff": 2.0}, MODEL | {"pseudo": True}).double()
+    spins = random_spins(36, np.random.default_rng(0))
+    assert np.abs(LearnedField(large)(spins)[1] - LearnedField(small)(spins)[1]).max() > 1e-3
+    large.adopt(small)
+    known, first = LearnedField(small)(spins)[1], LearnedField(large)(spins)[1]
+    assert np.square(first - known).mean() < 1e-3 * np.square(known).mean()
+    with pytest.raises(ValueError, match="more than the cutoff"):
+        build_model(lattice, DESCRIPTOR, MODEL | {"channels": 5}).adopt(small)
+
+
 def test_training_moves_every_weight() -> None:
     model = random_model(SQUARE, {"pseudo": True}, {}).train()
     spins = torch.tensor(random_spins(16, np.random.default_rng(0), (2,)))

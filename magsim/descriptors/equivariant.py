@@ -84,6 +84,28 @@ class EquivariantDescriptor(Descriptor):
     def n_features(self) -> int:
         return self.lmax * sum(b.copies * (b.copies + 1) // 2 for b in self.blocks)
 
+    def places(self, smaller: EquivariantDescriptor) -> Tensor:
+        """``(copies,)`` places, among the copies of all irreps here, of those of a descriptor that sees fewer
+        shells.
+
+        Raises:
+            ValueError: they are not among them.
+        """
+        here, there = self.environment.points, smaller.environment.points
+        points = np.linalg.norm(here[:, None] - there[None], axis=-1).argmin(axis=0)
+        embedded = torch.zeros(len(smaller.basis), len(here), dtype=torch.float64)
+        embedded[:, points] = smaller.basis.detach().cpu().double()
+        overlap = self.basis.detach().cpu().double() @ embedded.T
+        rows = overlap.argmax(0)
+        same = overlap[rows, torch.arange(len(rows))]
+        if not torch.allclose(same, torch.ones_like(same), atol=1e-5):
+            raise ValueError("its lattice irreps are not among those of this descriptor")
+        first, theirs = (
+            torch.cat([b.start + b.dim * torch.arange(b.copies) for b in blocks])
+            for blocks in (self.blocks, smaller.blocks)
+        )
+        return torch.searchsorted(first, rows[theirs])
+
     def local(self, environments: Tensor) -> Tensor:
         parts = []
         for degree in range(1, self.lmax + 1):

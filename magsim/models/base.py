@@ -70,6 +70,17 @@ class Model(nn.Module, ABC):
         self.train()
         yield
 
+    def adopt(self, other: Model) -> None:
+        """Begin with the weights and statistics of a trained model of the same kind and size.
+
+        Raises:
+            ValueError: it has other weights.
+        """
+        try:
+            self.load_state_dict(other.state_dict())
+        except RuntimeError as error:
+            raise ValueError("its weights are not those of this model") from error
+
     def fit_shift(self, spins: Tensor, energy: Tensor) -> None:
         """Set the energy per site: no mean error over spins ``(B, N, 3)`` with energies ``(B,)``."""
         with torch.no_grad():

@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.learning.averaging import weight_average
-from magsim.learning.checkpoint import load_model, model_facts, save_model
+from magsim.learning.checkpoint import load_checkpoint, load_model, model_facts, save_model
 from magsim.learning.closed_form import ClosedFormModule
 from magsim.learning.data import SpinDataModule
 from magsim.learning.dataset import SpinDataset
@@ -69,7 +69,7 @@ def descend(lesson: Lesson, run: Run, origin: Mapping[str, Any]) -> tuple[ForceF
         model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model), part["spins"]).to(dtype)
         model.fit_statistics(part["spins"], part["field"])
     else:  # with its statistics: weights mean nothing without them
-        model = load_model(lesson.start, lattice, dtype).train()
+        model = _continued(lesson, lesson.start, part["spins"])
     _check_possible(cfg, model, dataset, device)
     facts = model_facts(lattice, plain(cfg.descriptor), plain(cfg.model), **origin)
     epochs = _epochs(cfg, len(data.train_dataloader()))
@@ -89,6 +89,27 @@ def descend(lesson: Lesson, run: Run, origin: Mapping[str, Any]) -> tuple[ForceF
         trainer = _trainer(cfg, run, module, bool(len(split.validation)), epochs)
         trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     return module, data
+
+
+def _continued(lesson: Lesson, start: Path, spins: torch.Tensor) -> Model:
+    """The model of a file, or the configured one with its weights.
+
+    Raises:
+        ConfigError: they are not of one kind.
+    """
+    cfg, facts = lesson.cfg, load_checkpoint(start)[1]
+    kind = {"descriptor": plain(cfg.descriptor), "model": plain(cfg.model)}
+    trained = load_model(start, lesson.lattice, torch_dtype(cfg)).train()
+    if all(facts[part] == keys for part, keys in kind.items()):
+        return trained
+    model = build_model(lesson.lattice, kind["descriptor"], kind["model"], spins).to(torch_dtype(cfg))
+    try:
+        model.adopt(trained)
+    except ValueError as error:
+        raise ConfigError(
+            "trainer.start", str(start), f"cannot be continued by this model: {error}."
+        ) from error
+    return model
 
 
 def _check_possible(cfg: DictConfig, model: Model, dataset: SpinDataset, device: torch.device) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from magsim.learning.checkpoint import MODEL_FILE, load_checkpoint, load_model, stored_hash
+from magsim.errors import ConfigError
+from magsim.learning.checkpoint import MODEL_FILE, find_checkpoint, load_checkpoint, load_model, stored_hash
 from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.split import Split, split_dataset
 from magsim.models import Model
@@ -74,13 +75,17 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset, start: Path | None = 
     spent = {}
     if _is_wanted(cfg, path):
         began = time.perf_counter()
-        origin = {
+        origin: dict[str, Any] = {
             "dataset": dataset.content_hash,
             "hamiltonian": electrons(cfg, dataset, run),
             "split": split_recipe(cfg),
             "seen": seen(dataset, split),
             "epochs": int(cfg.trainer.max_epochs),
         }
+        if start is None and cfg.trainer.start is not None:
+            start = find_checkpoint(cfg.trainer.start)
+            origin["seen"] = sorted({*origin["seen"], *_known(start, dataset, split)})
+            run.parent("start", start, stored_hash(start))
         fit(Lesson(cfg, dataset, split, lattice, start), run, origin, path)
         spent = {"train/seconds": time.perf_counter() - began}
     else:
@@ -101,6 +106,23 @@ def train(cfg: DictConfig, run: Run, dataset: SpinDataset, start: Path | None = 
 def _is_wanted(cfg: DictConfig, path: Path) -> bool:
     """There is no model yet, or ``resume`` asks for more epochs than it was trained for."""
     return not path.exists() or load_checkpoint(path)[1].get("epochs", math.inf) < cfg.trainer.max_epochs
+
+
+def _known(start: Path, dataset: SpinDataset, split: Split) -> list[str]:
+    """What the model to begin with has seen, none of which may be held out.
+
+    Raises:
+        ConfigError: some of it is.
+    """
+    known = list(load_checkpoint(start)[1].get("seen", []))
+    count = int(np.isin(snapshot_hashes(dataset.spins[split.test]), known).sum())
+    if count:
+        raise ConfigError(
+            "trainer.start",
+            str(start),
+            f"has learned from {count} of the snapshots that are held out to test.",
+        )
+    return known
 
 
 def split_recipe(cfg: DictConfig) -> dict[str, Any]:

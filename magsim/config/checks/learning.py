@@ -6,7 +6,7 @@ import math
 
 from omegaconf import DictConfig
 
-from magsim.config.checks.require import between, not_negative, one_of, positive, require, value_of
+from magsim.config.checks.require import between, existing, not_negative, one_of, positive, require, value_of
 from magsim.config.checks.size import lattice_at, shortest_periodic_side
 
 ACTIVATIONS = ("silu", "gelu", "tanh", "softplus", "relu")
@@ -148,6 +148,7 @@ def _trainer(cfg: DictConfig) -> None:
     node = cfg.trainer
     positive(cfg, "trainer.max_epochs", "trainer.batch_size", "trainer.lr")
     not_negative(cfg, "trainer.weight_decay", "trainer.warmup")
+    existing(cfg, "trainer.start")
     if node.split_seed is not None:
         not_negative(cfg, "trainer.split_seed")
     positive(cfg, "trainer.max_minutes", null="no limit")

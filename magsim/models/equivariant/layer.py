@@ -17,6 +17,9 @@ from magsim.models.equivariant.kinds import SCALAR, Features, Kind, Path, paths
 from magsim.models.equivariant.lattice_product import LatticeProduct, Matrix
 
 
+FAINT = 0.1  # of the usual size: weights of irreps that a layer learns to see later
+
+
 class Layer(nn.Module):
     """Neighbours -> lattice irreps -> invariants -> gates of the next features.
 
@@ -171,6 +174,48 @@ class Layer(nn.Module):
         if SCALAR in around:
             parts.append(trivial[SCALAR][0])
         return torch.cat(parts, dim=-1)
+
+    @torch.no_grad()
+    def adopt(self, other: Layer, places: Tensor) -> None:
+        """The weights of a layer that sees fewer shells; what it does not see has next to no effect at first.
+
+        New copies of its irreps begin with weights zero, new irreps with faint ones: they enter squared, so
+        that zero would remain zero.
+
+        Args:
+            places: of its copies of lattice irreps among those here.
+
+        Raises:
+            RuntimeError: it has other channels or widths.
+        """
+        names = [block.name for block in self.blocks]
+        blocks = torch.tensor([names.index(block.name) for block in other.blocks])
+        copies = torch.cat([torch.full((b.copies,), k) for k, b in enumerate(self.blocks)])
+        seen = torch.isin(copies, blocks)
+        groups, channels = len(self.incoming) + len(self.bonds), torch.arange(self.channels)
+        inputs = (
+            torch.arange(groups)[:, None, None] * len(names) + blocks[:, None]
+        ) * self.channels + channels
+        inputs = torch.cat([inputs.flatten(), torch.arange(groups * len(names) * self.channels, 10**6)])
+        weights = dict(other.state_dict())
+        for name, own in self.state_dict().items():
+            wide, old = own.clone(), weights.get(name)
+            if old is None or old.shape == own.shape:
+                continue
+            if name.startswith("mix."):
+                wide *= FAINT
+                wide[seen] = 0.0
+                wide[places] = old
+            elif name.startswith("weigh."):
+                wide.zero_()
+                wide[blocks] = old
+            elif name in ("mean", "scale"):
+                wide[inputs[: len(old)]] = old
+            elif name == "network.0.weight":
+                wide.zero_()
+                wide[:, inputs[: old.shape[1]]] = old
+            weights[name] = wide
+        self.load_state_dict(weights)
 
     def fit(self, invariants: Tensor) -> None:
         """Set the normalisation."""

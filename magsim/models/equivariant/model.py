@@ -118,6 +118,25 @@ class EquivariantModel(Model):
                 for layer in self._stack():
                     layer.product.pad(False)
 
+    def adopt(self, other: Model) -> None:
+        """As :meth:`Model.adopt`, also from a model of a smaller cutoff: shells that it does not see have
+        next to no weight, so that the first field is nearly its own.
+
+        Raises:
+            ValueError: it differs in more than the cutoff.
+        """
+        if not isinstance(other, EquivariantModel):
+            raise ValueError("it is a model of another kind")
+        places = self.descriptor.places(other.descriptor)
+        try:
+            for mine, theirs in zip(self._stack(), other._stack(), strict=True):
+                mine.adopt(theirs, places)
+            self.readout.load_state_dict(other.readout.state_dict())
+        except (RuntimeError, ValueError) as error:
+            raise ValueError("it differs in more than the cutoff") from error
+        self.energy_scale.copy_(other.energy_scale)
+        self.energy_shift.copy_(other.energy_shift)
+
     def _stack(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
