@@ -46,7 +46,7 @@ def test_labels_for_an_error_lie_on_the_line_between_two_rounds() -> None:
 
 def test_runs_are_grouped_by_strategy_over_their_seeds_and_cut_to_common_rounds() -> None:
     committee, random = grouped(ENTRIES, ["task.strategy"])
-    assert (committee.name, committee.seeds) == ("committee", (0, 1))
+    assert (committee.name, committee.seeds) == ("largest disagreement", (0, 1))
     assert random.labels.tolist() == [10, 20, 30]
     assert committee.errors["late"].shape == (4, 2)
     assert random.errors["mean"][:, 1].tolist() == [0.8, 0.7, 0.5]
@@ -56,7 +56,10 @@ def test_runs_are_grouped_by_strategy_over_their_seeds_and_cut_to_common_rounds(
 def test_tables_compare_at_numbers_of_labels_and_errors_that_all_reach() -> None:
     groups = grouped(ENTRIES, ["task.strategy"])
     rows = final_table(groups).rows
-    assert [row[:3] for row in rows] == [["committee", 2, 30], ["random", 2, 30]]
+    assert [row[:3] for row in rows] == [
+        ["largest disagreement", 2, 30],
+        ["random ones of the same runs", 2, 30],
+    ]
     assert rows[0][3] == "0.25 ± 0.05"
     levels = common_levels(groups)
     assert levels[-1] == 0.5  # the seed of random that got least far

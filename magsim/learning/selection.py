@@ -5,25 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 
-def disagreement(spread: np.ndarray, torque: np.ndarray, floor: float | None) -> np.ndarray:
-    """How much a committee disagrees on the torque of each configuration,
+def disagreement(
+    spread: np.ndarray, torque: np.ndarray, stage: np.ndarray, floor: float | None
+) -> np.ndarray:
+    """How much a committee disagrees on the torque of each configuration, relative to its stage,
 
-        d = spread / sqrt(torque^2 + floor^2 typical^2) ,   typical^2 = mean of torque^2 .
+        d = spread / sqrt(<torque^2>_stage + floor^2 <torque^2>) .
 
-    Relative to the torque of the configuration itself, as the loss of the training (see
-    :func:`magsim.learning.losses.snapshot_weights`): late in a quench torques are small, and so is every
-    absolute disagreement on them.
+    Late in a quench torques are small, and so is every absolute disagreement on them. The torque that counts
+    is that of the stage, not of the configuration itself: in that measure the configurations that have come
+    to rest first win, which have least to teach.
 
     Args:
         spread: ``(n,)`` standard deviation over the members of the transverse field, rms over sites.
         torque: ``(n,)`` rms transverse field of the committee, in the same unit.
+        stage: ``(n,)`` whole numbers: which configurations are of one stage of the runs.
         floor: fraction of the typical torque below which a torque counts as this much; None: absolute, d =
             spread.
     """
     if floor is None:
         return np.asarray(spread, dtype=float)
     square = np.square(torque)
-    return spread / np.sqrt(square + floor**2 * square.mean())
+    _, place = np.unique(stage, return_inverse=True)
+    typical = (np.bincount(place, square) / np.bincount(place))[place]
+    return spread / np.sqrt(typical + floor**2 * square.mean())
 
 
 def spread_out(

@@ -15,6 +15,7 @@ from magsim.report.maps import _frame, _map_panels, _nearest
 
 ERROR = "torque error, rmse / rms"
 LABELS = "exact labels learned from"
+BINS = 12
 
 
 def errors_by_labels(
@@ -96,9 +97,12 @@ def _stacked(
     pool = np.asarray(pool, dtype=float)
     positive = pool[pool > 0] if log else pool
     if log:
-        edges = np.geomspace(positive.min(), positive.max() * 1.0001, 13)
-    else:
-        edges = np.linspace(positive.min(), positive.max() + 1, 13)
+        edges = np.geomspace(positive.min(), positive.max() * 1.0001, BINS + 1)
+    else:  # the same number of recorded steps in each bin
+        steps = np.unique(pool)
+        width = -(-len(steps) // BINS)
+        starts = np.append(steps[::width], steps[-1] + 1)
+        edges = np.append(starts[:-1] - 0.5 * (steps[1] - steps[0] if len(steps) > 1 else 1), starts[-1])
     panel.hist(list(parts), edges, stacked=True, color=list(colours[: len(parts)]), linewidth=0)
     total = sum(len(part) for part in parts)
     height = np.histogram(pool, edges)[0] * total / max(len(pool), 1)

@@ -13,6 +13,11 @@ from magsim.report.page import Picture, Section, Table
 from magsim.runs import Run
 from magsim.tasks.entries import REPLICAS, Entry, differing_keys
 
+STRATEGIES = {
+    "committee": "largest disagreement",
+    "random": "random ones of the same runs",
+    "fresh": "fresh random spins",
+}
 LEVELS = 3  # errors for which the labels needed are told
 
 
@@ -61,7 +66,7 @@ def grouped(entries: Sequence[Entry], settings: Sequence[str]) -> list[Curves]:
 
 
 def _setting(key: str, value: Any) -> str:
-    return str(value) if key == "task.strategy" else f"{key.rpartition('.')[2]}={value}"
+    return STRATEGIES[str(value)] if key == "task.strategy" else f"{key.rpartition('.')[2]}={value}"
 
 
 def _curves(name: str, members: Sequence[Entry]) -> Curves:

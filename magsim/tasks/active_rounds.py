@@ -261,7 +261,8 @@ def _write_choice(
 ) -> None:
     spins, trajectory, step = candidates
     spread, torque = _spread_and_torque(committee, spins)
-    score = disagreement(_rms(spread, axis=1), torque, cfg.task.relative_floor)
+    stage = step // int(cfg.task.separation)
+    score = disagreement(_rms(spread, axis=1), torque, stage, cfg.task.relative_floor)
     order = score
     if cfg.task.strategy != "committee":
         order = rng(int(cfg.seed), "active", "random", number).random(len(score))
