@@ -16,7 +16,6 @@ from magsim.models.energy import CONSTANT
 from magsim.models.equivariant.kinds import SCALAR, Features, Kind, Path, paths
 from magsim.models.equivariant.lattice_product import LatticeProduct, Matrix
 
-
 FAINT = 0.1  # of the usual size: weights of irreps that a layer learns to see later
 
 
