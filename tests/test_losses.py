@@ -56,7 +56,7 @@ class TestData:
         assert orders[0].sum() == pytest.approx(float(orders[1].sum()))
 
     def test_the_shuffle_depends_on_the_seed(self) -> None:
-        first, second = ([i for batch in EpochShuffle(20, 6, seed) for i in batch] for seed in (0, 1))
+        first, second = ([i for batch, _ in EpochShuffle(20, 6, seed) for i in batch] for seed in (0, 1))
         assert sorted(first) == sorted(second) == list(range(20))
         assert first != second
 
