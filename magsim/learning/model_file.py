@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from magsim.errors import DataError
 
@@ -39,7 +39,7 @@ def write_model_file(path: str | Path, weights: Mapping[str, torch.Tensor], fact
     partial = path.with_name(path.name + ".partial")
     # clones, since the format refuses tensors that share memory
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
-    save_file(tensors, partial, {ENTRY: json.dumps(facts)})
+    partial.write_bytes(save(tensors, {ENTRY: json.dumps(facts)}))  # save_file makes it unreadable for others
     os.replace(partial, path)
 
 

@@ -38,6 +38,16 @@ def recipe(folder: Path) -> str:
     return " ".join(["python run.py", *kept])
 
 
+def earlier(folder: Path) -> list[str]:
+    """Recipes of the trainings that a training went on from (``trainer.start``), the first one first."""
+    words = dict(str(word).partition("=")[::2] for word in OmegaConf.load(folder / "overrides.yaml"))
+    start = Path(words.get("trainer.start") or "null")
+    start = start.parent if start.is_file() else start
+    if not (start / "overrides.yaml").is_file():
+        return []
+    return [*earlier(start), f"{recipe(start)} output={start.name}"]
+
+
 def _incidental(key: str) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in INCIDENTAL)
 
@@ -61,7 +71,8 @@ def history(folder: Path) -> dict[str, Any]:
     git = made.get("git", {})
     program = {name: made["versions"][name] for name in ("magsim", "torch") if name in made["versions"]}
     program |= {key: git[key] for key in ("commit", "dirty") if key in git}
-    return {"recipe": recipe(folder), "program": program, "data": _data(made.get("parents", {}))}
+    found = {"recipe": recipe(folder), "program": program, "data": _data(made.get("parents", {}))}
+    return found | ({"earlier": earlier(folder)} if earlier(folder) else {})
 
 
 def _data(parents: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from magsim.errors import ConfigError, DataError
 from magsim.learning import zoo
 from magsim.runs import write_json
 
-KEPT = ("lattice", "hamiltonian", "descriptor", "model", "recipe", "program", "data", "errors")
+KEPT = ("lattice", "hamiltonian", "descriptor", "model", "recipe", "earlier", "program", "data", "errors")
 
 
 def add_to_zoo(name: str, file: Path, facts: Mapping[str, Any]) -> Path:
