@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,10 @@ def test_what_an_evaluation_moves_and_multiplies_is_counted() -> None:
     work = limits.work_of(lambda: (a @ b).T.add_(1.0))
     assert work.operations == 2 * 5 * 7 * 3
     assert work.bytes == 4 * (35 + 21 + 15) + 4 * (15 + 15)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sparse tensors are in beta
+        sparse = a.to_sparse_csr()
+    assert limits.work_of(lambda: sparse @ b).operations == 0  # only what is dense has a known cost
 
 
 def test_models_of_the_benchmark_are_options_or_presets() -> None:

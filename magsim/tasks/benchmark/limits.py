@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 COPIED = 2**28  # bytes
+FEWEST = 3  # calls, the first to warm up
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices that are multiplied
 
 
@@ -60,32 +61,33 @@ def limits(device: str, seconds: float) -> Limits:
 
 
 def fastest(work: Callable[[], Any], device: str, seconds: float) -> float:
-    """Seconds of the fastest call after one to warm up; on a GPU until it has finished."""
-    best, end = float("inf"), None
-    while end is None or time.perf_counter() < end:
-        start = time.perf_counter()
+    """Seconds of the fastest call after one to warm up; on a GPU until it has finished. With one thread those
+    of the processor, as :mod:`~magsim.tasks.model_cost` counts them: other jobs lengthen them little."""
+    alone = torch.get_num_threads() == 1 and device == "cpu"
+    clock = time.process_time if alone else time.perf_counter
+    spent: list[float] = []
+    while len(spent) < FEWEST or sum(spent) < seconds:
+        start = clock()
         work()
         if device == "cuda":
             torch.cuda.synchronize()
-        now = time.perf_counter()
-        best = best if end is None else min(best, now - start)
-        end = now + seconds if end is None else end
-    return best
+        spent.append(clock() - start)
+    return min(spent[1:])
 
 
 def work_of(call: Callable[[], Any]) -> Work:
     """Count what a call does, kernel by kernel."""
-    with FlopCounterMode(display=False) as operations, _Bytes() as moved:
+    with _Counter() as counter:
         call()
-    return Work(float(moved.total), float(operations.get_total_flops()))
+    return Work(float(counter.bytes), float(counter.operations))
 
 
-class _Bytes(TorchDispatchMode):
-    """Adds up the sizes of what kernels read and write."""
+class _Counter(TorchDispatchMode):
+    """Adds up the sizes of what kernels read and write, and the operations of dense products."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.total = 0
+        self.bytes = self.operations = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = function(*args, **(kwargs or {}))
@@ -94,7 +96,10 @@ class _Bytes(TorchDispatchMode):
         known = {_place(x) for x in read}
         views = made and all(_place(x) in known for x in made) and not function._schema.is_mutable
         if not views:
-            self.total += sum(_size(x) for x in [*made, *read])
+            self.bytes += sum(_size(x) for x in [*made, *read])
+        operations = flop_registry.get(function._overloadpacket)
+        if operations is not None and all(x.layout == torch.strided for x in read):
+            self.operations += operations(*args, **(kwargs or {}), out_val=out)
         return out
 
 
