@@ -126,10 +126,10 @@ class TestLearning:
     def test_a_time_budget_shortens_the_training_and_its_schedule(
         self, tmp_path: Path, synthetic: Path, capsys
     ) -> None:
-        fit(tmp_path / "run", synthetic, "trainer.max_epochs=2000", "trainer.max_minutes=0.02")
-        assert "fit into trainer.max_minutes=0.02" in capsys.readouterr().out
+        fit(tmp_path / "run", synthetic, "trainer.max_epochs=9000", "trainer.max_minutes=0.06")
+        assert "fit into trainer.max_minutes=0.06" in capsys.readouterr().out
         rates = read_series(tmp_path / "run" / "metrics.csv")["train/lr"][1]
-        assert len(rates) < 500
+        assert len(rates) < 4500
         assert rates[-1] < 0.2 * max(rates)  # the cosine came down
 
     def test_a_diverging_training_stops_with_a_sentence_and_keeps_earlier_weights(

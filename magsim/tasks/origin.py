@@ -54,7 +54,10 @@ def _incidental(key: str) -> bool:
 
 def _portable(word: str) -> str:
     key, equals, value = word.partition("=")
-    return f"{key}{equals}{Path(value).name}" if "/" in value and "[" not in value else word
+    if not value.startswith("["):
+        return f"{key}{equals}{Path(value).name}" if "/" in value else word
+    names = [Path(item).name if "/" in item else item for item in value.strip("[]").split(",")]
+    return f"{key}{equals}[{','.join(names)}]"
 
 
 def history(folder: Path) -> dict[str, Any]:
