@@ -16,7 +16,7 @@ import pytest
 import torch
 from short_training import COMMON, SHORT, assert_equal_weights, error, fit, make_synthetic, weights
 
-from magsim.errors import RunError
+from magsim.errors import ConfigError, RunError
 from magsim.learning.checkpoint import load_checkpoint, load_model
 from magsim.learning.metrics import torque_metrics
 from magsim.runs import read_series
@@ -92,6 +92,25 @@ class TestLearning:
         name = "network.0.weight"
         assert torch.equal(weights(folder)[name], stored["state_dict"][f"model.{name}"])
         assert not torch.equal(weights(folder)[name], stored["current_model_state"][f"model.{name}"])
+
+    def test_a_training_begins_with_the_weights_of_another_one(self, tmp_path: Path, synthetic: Path) -> None:
+        options = ("trainer.max_epochs=15", "trainer.lr=1e-2", "trainer.average=none")
+        first = fit(tmp_path / "first", synthetic, *options)
+        start = f"trainer.start={tmp_path / 'first'}"
+        still = ("trainer.max_epochs=1", "trainer.lr=1e-12", "trainer.average=none")
+        again = fit(tmp_path / "again", synthetic, start, *still)
+        assert error(again) == pytest.approx(error(first), rel=1e-5)
+        assert error(fit(tmp_path / "random", synthetic, *still)) > 1.05 * error(first)
+        with pytest.raises(ConfigError, match=r"trainer\.start=.*cannot be continued by this model"):
+            fit(tmp_path / "wider", synthetic, start, "model.hidden=[7]")
+
+    def test_what_the_first_training_has_seen_is_not_held_out_from_the_second(
+        self, tmp_path: Path, synthetic: Path
+    ) -> None:
+        fit(tmp_path / "first", synthetic, "trainer.max_epochs=1")
+        start = f"trainer.start={tmp_path / 'first'}"
+        with pytest.raises(ConfigError, match=r"trainer\.start=.*has learned from \d+ of the snapshots"):
+            fit(tmp_path / "second", synthetic, start, "trainer.split_seed=5")
 
     def test_the_closed_form_is_solved_without_validation_too(self, tmp_path: Path, synthetic: Path) -> None:
         nothing = ("trainer.validation_fraction=0", "trainer.test_fraction=0")

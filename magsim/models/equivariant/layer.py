@@ -195,7 +195,8 @@ class Layer(nn.Module):
         inputs = (
             torch.arange(groups)[:, None, None] * len(names) + blocks[:, None]
         ) * self.channels + channels
-        inputs = torch.cat([inputs.flatten(), torch.arange(groups * len(names) * self.channels, 10**6)])
+        end = cast(nn.Linear, self.network[0]).in_features
+        inputs = torch.cat([inputs.flatten(), torch.arange(groups * len(names) * self.channels, end)])
         weights = dict(other.state_dict())
         for name, own in self.state_dict().items():
             wide, old = own.clone(), weights.get(name)
