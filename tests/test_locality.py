@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from magsim.runs import read_json
 from magsim.samplers.surroundings import FittingConfigurations, IndependentSpins
 from magsim.spins import random_rotation, random_spins, tetrahedral, transverse
 from magsim.tasks.cli import main
-from magsim.tasks.floors import floor_file
+from magsim.tasks.floors import floor_file, reach_of
 
 SQUARE = make_lattice("square", (6, 6))
 
@@ -254,3 +255,15 @@ def test_the_field_of_an_energy_model_sees_twice_its_cutoff_and_no_further() -> 
     seen = within(lattice, 0, 2.0)
     assert change[within(lattice, 0, 2.0) & ~within(lattice, 0, 1.9)].min() > 1e-6
     assert change[~seen].max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("model", "radii"),
+    [
+        ({"name": "bp"}, [2.0, 4.0]),
+        ({"name": "equivariant", "layers": 3, "output": "energy"}, [6.0, 12.0]),
+        ({"name": "equivariant", "layers": 2, "output": "torque"}, [4.0]),
+    ],
+)
+def test_the_floor_is_that_of_the_reach_of_all_layers(model: dict[str, Any], radii: list[float]) -> None:
+    assert [radius for _, radius in reach_of({"cutoff": 2.0}, model)] == radii

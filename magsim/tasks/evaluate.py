@@ -75,7 +75,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         known, section = calibrate(run, dataset, index, result.members, facts["hash"])
         metrics |= known
         more.append(section)
-    evaluation_page(cfg, run, dataset, result, lattice, facts.get("descriptor", {}), more)
+    evaluation_page(cfg, run, dataset, result, lattice, facts, more)
     return metrics
 
 

@@ -69,8 +69,7 @@ def floor_metrics(
     )
     if not path.is_file():
         return {}
-    reach = float(descriptor["cutoff"]) * int(model.get("layers", 1))
-    reach *= 1 if model.get("output") == "torque" else 2  # a gradient sees twice as far
+    reach = reach_of(descriptor, model)[-1][1]
     floors: dict[str, float] = {}
     for name, found in read_json(path)["states"].items():
         row = [row for row in found["floors"] if row["radius"] <= reach + TOLERANCE][-1]
@@ -78,29 +77,36 @@ def floor_metrics(
     return floors
 
 
+def reach_of(descriptor: Mapping[str, Any], model: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """How far a model sees, the reach of its field last: messages of n layers go n cutoffs far, and the
+    gradient of site energies sees twice as far as each of them."""
+    reach = float(descriptor["cutoff"]) * int(model.get("layers", 1))
+    if model.get("output") == "torque":
+        return [("reach of the field", reach)]
+    return [("reach of the site energies", reach), ("reach of the field", 2 * reach)]
+
+
 def floor_section(
     cfg: DictConfig,
     dataset: SpinDataset,
     lattice: Lattice,
     descriptor: Mapping[str, Any],
+    model: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> Section:
-    """What nearsightedness allows a model with this descriptor beside what it reaches, or how to measure it.
-
-    Site energies that see spins within the cutoff have fields that see twice as far, so both radii are shown.
+    """What nearsightedness allows a model of this reach beside what it reaches, or how to measure it.
 
     Args:
         cfg: its Hamiltonian counts where the dataset does not know its own.
         dataset: what the model is tested on.
         lattice: of the dataset.
-        descriptor: node of the model, whose ``cutoff`` counts.
+        descriptor, model: nodes of the model; the cutoff, the layers and the output count.
         metrics: errors of the model, ``test/<source>/torque_error``.
     """
     title = "Nearsightedness"
     hamiltonian = dict(dataset.config.get("hamiltonian") or plain(cfg.hamiltonian))
     path = floor_file(lattice_facts(lattice), hamiltonian)
-    cutoff = descriptor.get("cutoff")
-    if cutoff is None:
+    if descriptor.get("cutoff") is None:
         return Section(title)  # without content: pages leave it out
     if not path.is_file():
         return Section(
@@ -110,7 +116,7 @@ def floor_section(
         )
     rows = []
     for name, found in read_json(path)["states"].items():
-        for what, radius in (("cutoff of the site energies", cutoff), ("reach of the field", 2 * cutoff)):
+        for what, radius in reach_of(descriptor, model):
             row = [row for row in found["floors"] if row["radius"] <= radius + TOLERANCE][-1]  # 0 is there
             beyond = row is found["floors"][-1] and radius > row["radius"] + TOLERANCE
             note = "at most: no larger radius was measured" if beyond else ""
@@ -121,8 +127,7 @@ def floor_section(
         "Standard deviation of the exact torque of a site when spins beyond R are drawn again "
         "(task=locality): no function of the spins within R has a smaller rmse on such states. The field of "
         "an energy model is the derivative of the site energies of all neighbours and sees twice as far as "
-        "each of them: the larger radius is its floor, the smaller one that of a model that gives the field "
-        "of a site directly."
+        "each of them: the larger radius is its floor; a model that gives the field itself has one radius."
     )
     columns = ("states", "radius", "R", "floor (t)", "floor / rms torque", "this model, rmse / rms", "")
     return Section(title, text, tables=[Table(columns, rows, f"From {path}.")])

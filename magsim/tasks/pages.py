@@ -65,7 +65,14 @@ def training_page(cfg: DictConfig, run: Run, trained: Trained, result: Evaluatio
     sections = [data_section(run, trained.dataset, trained.split.description), training_section(run, trained)]
     sections.append(errors_section(result))
     sections.append(
-        floor_section(cfg, trained.dataset, trained.model.lattice, plain(cfg.descriptor), result.metrics)
+        floor_section(
+            cfg,
+            trained.dataset,
+            trained.model.lattice,
+            plain(cfg.descriptor),
+            plain(cfg.model),
+            result.metrics,
+        )
     )
     publish(
         cfg,
@@ -82,11 +89,12 @@ def evaluation_page(
     dataset: SpinDataset,
     result: Evaluation,
     lattice: Lattice,
-    descriptor: Mapping[str, Any],
+    facts: Mapping[str, Any],
     more: Sequence[Section] = (),
 ) -> None:
-    """Page of ``task=evaluate``; the descriptor is that of the checkpoint."""
-    floor = floor_section(cfg, dataset, lattice, descriptor, result.metrics)
+    """Page of ``task=evaluate``; ``facts`` are those of the checkpoint."""
+    kind = facts.get("descriptor", {}), facts.get("model", {})
+    floor = floor_section(cfg, dataset, lattice, *kind, result.metrics)
     sections = [data_section(run, dataset), errors_section(result), *more, floor]
     publish(cfg, run, f"Errors of {cfg.checkpoint}", sections, headline(result))
 

@@ -54,7 +54,9 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         data_section(run, dataset, trained.split.description),
         training_section(run, trained),
         errors_section(result),
-        floor_section(cfg, dataset, trained.model.lattice, plain(cfg.descriptor), result.metrics),
+        floor_section(
+            cfg, dataset, trained.model.lattice, plain(cfg.descriptor), plain(cfg.model), result.metrics
+        ),
         Section("Learned against exact dynamics", compared.text, pictures=compared.pictures),
         Section(
             f"{cfg.protocol.name.capitalize()} on {size} with the learned field",
