@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = ["effective_field", "load_field", "open_dataset", "zoo_models"]
 
 _ENTRY_POINTS = {
-    "open_dataset": "magsim.learning.store",
+    "open_dataset": "magsim.datasets.store",
     "load_field": "magsim.dynamics.learned_field",
     "effective_field": "magsim.tasks.build",
     "zoo_models": "magsim.learning.zoo",

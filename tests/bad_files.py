@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from magsim.learning.dataset import ARRAYS
-from magsim.learning.writer import open_writer
+from magsim.datasets.dataset import ARRAYS
+from magsim.datasets.writer import open_writer
 from magsim.spins import random_spins
 
 N = 16

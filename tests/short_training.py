@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from magsim.config import compose, to_flat
+from magsim.datasets.store import open_dataset
 from magsim.lattice import make_lattice
 from magsim.learning.checkpoint import load_checkpoint
 from magsim.learning.metrics import torque_metrics
-from magsim.learning.store import open_dataset
 from magsim.runs import open_run
 from magsim.spins import random_spins
 from magsim.tasks import train as training

@@ -15,11 +15,11 @@ import pytest
 from short_training import COMMON, SHORT, fit, make_synthetic
 
 from magsim.config import check, compose, to_flat
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.pool import renamed, stored_pool
+from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError, DataError
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.pool import renamed, stored_pool
 from magsim.learning.selection import disagreement, spread_out
-from magsim.learning.store import open_dataset
 from magsim.runs import open_run, read_json, read_series
 from magsim.tasks.active_rounds import PER_COMPONENT, ask, committee_of, read_choice
 from magsim.tasks.build import effective_field

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from bad_files import BAD, N, change, good, make_store, repeated
 
+from magsim.datasets.store import open_dataset
 from magsim.errors import DataError
 from magsim.lattice import make_lattice
-from magsim.learning.store import open_dataset
 from magsim.spins import tetrahedral
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"

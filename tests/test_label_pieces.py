@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from magsim.datasets.parts import PartStore, Records
 from magsim.dynamics import ClassicalField
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.hamiltonian.electronic import Electrons, ProjectedDoubleExchange, SDHamiltonian
 from magsim.labelers import EDLabeler
 from magsim.lattice import make_lattice
-from magsim.learning.parts import PartStore, Records
 from magsim.samplers import (
     Before,
     FileSampler,

@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from magsim.config import compose
+from magsim.datasets.store import open_dataset
 from magsim.dynamics import ExactField, make_integrator
 from magsim.hamiltonian.electronic import SDHamiltonian
 from magsim.labelers import EDLabeler, Labels
 from magsim.lattice import make_lattice
-from magsim.learning.store import open_dataset
 from magsim.spins import ferromagnet, tetrahedral, transverse
 from magsim.tasks import label as task
 from magsim.tasks.build import build_classical, build_sampler

@@ -20,9 +20,9 @@ import pytest
 
 from magsim.arrays import set_cores
 from magsim.config import check, compose
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError, RunError
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.store import open_dataset
 from magsim.tasks import cluster, label_worker, label_workers
 from magsim.tasks.cli import main
 

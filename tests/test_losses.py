@@ -10,12 +10,12 @@ import pytest
 import torch
 from short_training import make_synthetic
 
+from magsim.datasets.split import split_dataset
+from magsim.datasets.store import open_dataset
 from magsim.learning.data import EpochShuffle, SpinDataModule
 from magsim.learning.losses import field_loss, snapshot_weights
 from magsim.learning.metrics import energy_metrics, torque_metrics
 from magsim.learning.module import Optimisation
-from magsim.learning.split import split_dataset
-from magsim.learning.store import open_dataset
 from magsim.spins import random_spins, transverse
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from magsim.datasets.split import split_dataset
+from magsim.datasets.store import open_dataset
 from magsim.dynamics import open_trajectory
-from magsim.learning.split import split_dataset
-from magsim.learning.store import open_dataset
 from magsim.runs import read_json, read_status
 from magsim.tasks.cli import main
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from magsim.config import check, compose
+from magsim.datasets.pool import pool
+from magsim.datasets.split import split_dataset
+from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError, DataError
-from magsim.learning.pool import pool
-from magsim.learning.split import split_dataset
-from magsim.learning.store import open_dataset
 from magsim.spins import random_spins
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.split import split_dataset, subset
+from magsim.datasets.states import groups, state_classes
 from magsim.errors import DataError
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.split import split_dataset, subset
-from magsim.learning.states import groups, state_classes
 from magsim.spins import random_spins, transverse
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import zarr
 
+from magsim.datasets import writer as writer_module
+from magsim.datasets.dataset import ARRAYS, SpinDataset, content_hash, snapshot_hashes
+from magsim.datasets.split import split_dataset
+from magsim.datasets.store import open_dataset
+from magsim.datasets.writer import DatasetWriter, open_writer
 from magsim.errors import DataError
-from magsim.learning import writer as writer_module
-from magsim.learning.dataset import ARRAYS, SpinDataset, content_hash, snapshot_hashes
-from magsim.learning.split import split_dataset
-from magsim.learning.store import open_dataset
-from magsim.learning.writer import DatasetWriter, open_writer
 from magsim.spins import random_spins
 from magsim.zarr_store import GrowingStore
 

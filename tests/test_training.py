@@ -12,9 +12,9 @@ import pytest
 from short_training import COMMON, SHORT, make_synthetic
 
 import magsim
+from magsim.datasets.split import split_dataset
+from magsim.datasets.store import open_dataset
 from magsim.learning.checkpoint import load_checkpoint
-from magsim.learning.split import split_dataset
-from magsim.learning.store import open_dataset
 from magsim.runs import read_series
 from magsim.spins import random_spins, transverse
 from magsim.tasks.cli import main

@@ -16,6 +16,8 @@ import torch
 import zarr
 from zarr.storage import LocalStore
 
+from magsim.datasets.split import split_dataset
+from magsim.datasets.store import open_dataset
 from magsim.dynamics import (
     ClassicalField,
     Quench,
@@ -28,8 +30,6 @@ from magsim.dynamics import (
 from magsim.errors import DataError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
-from magsim.learning.split import split_dataset
-from magsim.learning.store import open_dataset
 
 LATTICE = make_lattice("square", (4, 4))
 FIELD = ClassicalField(ClassicalHamiltonian(LATTICE, heisenberg=(-1.0,), dm=0.2))

@@ -14,11 +14,11 @@ import pytest
 
 import magsim
 from magsim.config import check, compose
+from magsim.datasets.dataset import snapshot_hashes
+from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError
 from magsim.learning import zoo
 from magsim.learning.checkpoint import load_checkpoint
-from magsim.learning.dataset import snapshot_hashes
-from magsim.learning.store import open_dataset
 from magsim.spins import transverse
 
 HERE = os.environ | {"PYTHONPATH": str(Path(magsim.__file__).parents[1]), "OMP_NUM_THREADS": "1"}

@@ -1,3 +1,1 @@
-"""Datasets (store, split), losses, Lightning modules and checkpoints. Import from the modules."""
-
-from __future__ import annotations
+"""Lightning modules, losses, metrics, committees, trained models on disk. Import from the modules."""

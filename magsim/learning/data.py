@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from magsim.learning.dataset import SpinDataset
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.split import Split
+from magsim.datasets.states import groups, state_classes
 from magsim.learning.losses import snapshot_weights
-from magsim.learning.split import Split
-from magsim.learning.states import groups, state_classes
 from magsim.spins import rng, seed_sequence
 
 Batch = dict[str, Tensor]
@@ -124,7 +124,7 @@ class SpinDataModule(pl.LightningDataModule):
         balance: draw the classes of state equally often, see :class:`BalancedShuffle`.
 
     Attributes:
-        sources, states: what errors are quoted for, see :func:`magsim.learning.states.groups`: together the
+        sources, states: what errors are quoted for, see :func:`magsim.datasets.states.groups`: together the
             names of the columns of ``batch["groups"]``.
         energy_spread: standard deviation of the energies of the training part; None where there are none.
     """

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from magsim.datasets.configurations import Configurations, read_configurations
 from magsim.dynamics.effective_field import EffectiveField
 from magsim.errors import ConfigError, DataError
 from magsim.labelers import Labeler
 from magsim.lattice import Lattice
-from magsim.learning.configurations import Configurations, read_configurations
 from magsim.samplers.base import Recorded, Sampler, SpinBatch
 
 
@@ -28,7 +28,7 @@ class FileSampler(Sampler):
 
     Raises:
         ConfigError: no path, limit below 1, an index that does not exist.
-        DataError: see :func:`magsim.learning.configurations.read_configurations`.
+        DataError: see :func:`magsim.datasets.configurations.read_configurations`.
     """
 
     path: str = ""

@@ -10,11 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.pool import stored_pool
 from magsim.dynamics import CommitteeField
 from magsim.errors import ConfigError
 from magsim.learning.checkpoint import MODEL_FILE, stored_hash
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.pool import stored_pool
 from magsim.runs import Run, seconds
 from magsim.tasks.active_page import active_page
 from magsim.tasks.active_rounds import (

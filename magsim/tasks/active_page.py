@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from omegaconf import DictConfig
 
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.store import open_dataset
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.store import open_dataset
 from magsim.report.active import choices, errors_by_labels, spread_map
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.runs import Run

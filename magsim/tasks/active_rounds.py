@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.pool import pool, renamed, stored_pool
+from magsim.datasets.states import STATES, state_classes
+from magsim.datasets.store import open_dataset
 from magsim.dynamics import CommitteeField, load_field, open_trajectory
 from magsim.dynamics.committee import spread_of
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.learning.checkpoint import MODEL_FILE
-from magsim.learning.dataset import SpinDataset
 from magsim.learning.metrics import torque_metrics
-from magsim.learning.pool import pool, renamed, stored_pool
 from magsim.learning.selection import disagreement, spread_out
-from magsim.learning.states import STATES, state_classes
-from magsim.learning.store import open_dataset
 from magsim.runs import Run, read_json, write_json
 from magsim.spins import random_spins, rng, seed_sequence, transverse
 from magsim.tasks.build import build_classical, build_lattice, plain, torch_device, torch_dtype

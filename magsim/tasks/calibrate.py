@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.states import STATES, state_classes
 from magsim.dynamics.committee import spread_of
 from magsim.learning.calibration import (
     LEVELS,
@@ -21,8 +23,6 @@ from magsim.learning.calibration import (
     seed_quantile,
     tail_quantile,
 )
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.states import STATES, state_classes
 from magsim.report.page import Picture, Section, Table
 from magsim.runs import Run, outputs_root, read_json, write_json
 from magsim.spins import transverse

@@ -7,11 +7,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.pool import pool
+from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.pool import pool
-from magsim.learning.store import open_dataset
 from magsim.runs import Run
 from magsim.tasks.build import plain
 from magsim.tasks.label import draw, label

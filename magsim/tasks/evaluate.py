@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
+from magsim.datasets.dataset import SpinDataset, snapshot_hashes
+from magsim.datasets.split import split_dataset
+from magsim.datasets.states import groups
 from magsim.errors import ConfigError, DataError
 from magsim.learning.checkpoint import load_model
 from magsim.learning.committee import committee_facts, find_members
-from magsim.learning.dataset import SpinDataset, snapshot_hashes
 from magsim.learning.metrics import energy_metrics, flatten, torque_metrics
-from magsim.learning.split import split_dataset
-from magsim.learning.states import groups
 from magsim.models import Model
 from magsim.runs import Run
 from magsim.spins import transverse

@@ -9,11 +9,11 @@ from typing import Any, cast
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from magsim.datasets.dataset import snapshot_hashes
+from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError
 from magsim.learning.checkpoint import find_checkpoint, load_checkpoint, load_model
-from magsim.learning.dataset import snapshot_hashes
 from magsim.learning.model_file import write_model_file
-from magsim.learning.store import open_dataset
 from magsim.models import Model
 from magsim.runs import Run
 from magsim.tasks import evaluate as evaluation

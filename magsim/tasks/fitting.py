@@ -13,13 +13,13 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
+from magsim.datasets.dataset import SpinDataset
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.learning.averaging import weight_average
 from magsim.learning.checkpoint import load_checkpoint, load_model, model_facts, save_model
 from magsim.learning.closed_form import ClosedFormModule
 from magsim.learning.data import SpinDataModule
-from magsim.learning.dataset import SpinDataset
 from magsim.learning.module import ForceFieldModule, Optimisation
 from magsim.models import LinearModel, Model, build_model
 from magsim.runs import Run

@@ -10,8 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from magsim.datasets.dataset import SpinDataset
 from magsim.lattice import Lattice
-from magsim.learning.dataset import SpinDataset
 from magsim.report.page import Section, Table
 from magsim.runs import outputs_root, read_json, write_json
 from magsim.tasks.build import plain

@@ -9,13 +9,13 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from magsim.datasets.dataset import FORMAT_VERSION, UNITS, SpinDataset
+from magsim.datasets.parts import PartStore
+from magsim.datasets.store import open_dataset
+from magsim.datasets.writer import DatasetWriter, open_writer
 from magsim.dynamics import ClassicalField
 from magsim.errors import ConfigError
 from magsim.labelers import AutoLabeler
-from magsim.learning.dataset import FORMAT_VERSION, UNITS, SpinDataset
-from magsim.learning.parts import PartStore
-from magsim.learning.store import open_dataset
-from magsim.learning.writer import DatasetWriter, open_writer
 from magsim.runs import Run, dataset_folder
 from magsim.samplers import Sampler
 from magsim.tasks.build import (
@@ -57,7 +57,7 @@ def label(cfg: DictConfig, run: Run, path: Path | None = None, *, learnable: boo
         run: for progress.
         path: where to put it; None: ``outputs/datasets/<key>``.
         learnable: whether something is to be learned from it, see
-            :func:`magsim.learning.validation.check_learnable`.
+            :func:`magsim.datasets.validation.check_learnable`.
 
     Raises:
         ConfigError, DataError: the configurations do not fit, or ``path`` holds something else.

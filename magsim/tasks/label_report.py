@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from magsim.learning.dataset import SpinDataset
+from magsim.datasets.dataset import SpinDataset
 from magsim.runs import Run
 from magsim.spins import transverse
 

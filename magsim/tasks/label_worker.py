@@ -20,11 +20,11 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from magsim.arrays import cores, set_cores
+from magsim.datasets.parts import PartStore, Records
 from magsim.dynamics import ClassicalField
 from magsim.errors import MagsimError, RunError
 from magsim.labelers import Labels
 from magsim.lattice import Lattice
-from magsim.learning.parts import PartStore, Records
 from magsim.samplers import Before, Piece, Sampler
 from magsim.spins import transverse
 from magsim.tasks.build import build_classical, build_labeler, build_lattice, build_sampler

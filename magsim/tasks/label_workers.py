@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from magsim.datasets.parts import PartStore
+from magsim.datasets.writer import DatasetWriter
 from magsim.errors import MagsimError, RunError
-from magsim.learning.parts import PartStore
-from magsim.learning.writer import DatasetWriter
 from magsim.runs import ProgressBar, Run
 from magsim.samplers import Piece, Sampler
 from magsim.tasks.build import build_labeler, labeler_device, plain

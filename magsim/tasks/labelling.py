@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from magsim.datasets.parts import PartStore, Records
+from magsim.datasets.writer import DatasetWriter
 from magsim.dynamics import ClassicalField
 from magsim.errors import RunError
 from magsim.labelers import Labeler, Labels
 from magsim.labelers.labels import joined
-from magsim.learning.parts import PartStore, Records
-from magsim.learning.writer import DatasetWriter
 from magsim.runs import Run, seconds
 from magsim.samplers import Sampler, SpinBatch
 from magsim.spins import transverse

@@ -8,10 +8,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError, MagsimError
 from magsim.learning.checkpoint import load_checkpoint
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.store import open_dataset
 from magsim.runs import read_json, read_status
 
 # What says where and how a run was done, not what was done.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from magsim.datasets.dataset import SpinDataset
 from magsim.lattice import Lattice
-from magsim.learning.dataset import SpinDataset
 from magsim.report.figures import training_curves
 from magsim.report.page import Metric, Picture, Section, Table, write_report
 from magsim.runs import Run, read_series

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from magsim.datasets.dataset import SpinDataset
 from magsim.dynamics import EffectiveField, Quench, load_field, make_integrator
 from magsim.lattice import Lattice
-from magsim.learning.dataset import SpinDataset
 from magsim.observables import measure, select
 from magsim.report.figures import quench_curves
 from magsim.report.page import Metric, Picture, Section, Table, metrics_table

@@ -19,10 +19,10 @@ from omegaconf import DictConfig
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.split import Split
 from magsim.errors import ConfigError, RunError
 from magsim.lattice import Lattice
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.split import Split
 from magsim.runs import Run
 from magsim.runs.wandb_recorder import Recorder
 from magsim.tasks.build import torch_device

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from magsim.datasets.dataset import SpinDataset, snapshot_hashes
+from magsim.datasets.split import Split, split_dataset
 from magsim.errors import ConfigError
 from magsim.learning.checkpoint import MODEL_FILE, find_checkpoint, load_checkpoint, load_model, stored_hash
-from magsim.learning.dataset import SpinDataset, snapshot_hashes
-from magsim.learning.split import Split, split_dataset
 from magsim.models import Model
 from magsim.runs import Run
 from magsim.tasks import evaluate as evaluation

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from magsim.datasets.dataset import ARRAYS, REQUIRED, snapshot_hashes
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import make_lattice
-from magsim.learning.dataset import ARRAYS, REQUIRED, snapshot_hashes
 from magsim.spins import transverse
 
 UNIT_LENGTH_TOLERANCE = 1e-4  # float32 spins pass, forgotten normalisation does not
@@ -54,7 +54,7 @@ def check_dataset(
 
     Args:
         path: named in the error.
-        arrays: by name, see :data:`magsim.learning.dataset.ARRAYS`; others must be numbers, one row for each
+        arrays: by name, see :data:`magsim.datasets.dataset.ARRAYS`; others must be numbers, one row for each
             snapshot.
         lattice: ``{"name", "shape", "boundary"}``, name may be None; None: not checked.
 

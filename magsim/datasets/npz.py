@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from magsim.datasets.dataset import ARRAYS, SpinDataset, content_hash
+from magsim.datasets.validation import check_dataset, check_learnable
 from magsim.errors import DataError
-from magsim.learning.dataset import ARRAYS, SpinDataset, content_hash
-from magsim.learning.validation import check_dataset, check_learnable
 
 READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -89,8 +89,8 @@ def open_npz(path: Path, *, learnable: bool = True) -> SpinDataset:
     ``mu``, ``error``, ``step``, ``trajectory``, ``shape``. Other arrays are left alone.
 
     Raises:
-        DataError: see :func:`magsim.learning.validation.check_dataset` and, if ``learnable``,
-            :func:`magsim.learning.validation.check_learnable`.
+        DataError: see :func:`magsim.datasets.validation.check_dataset` and, if ``learnable``,
+            :func:`magsim.datasets.validation.check_learnable`.
     """
     raw = read_npz(path)
     arrays = {name: raw[name] for name in ARRAYS if name in raw and name != "source"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from magsim.learning.dataset import SpinDataset
+from magsim.datasets.dataset import SpinDataset
 from magsim.spins import transverse
 
 STATES = ("random", "early", "late", "ordered")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import zarr
 
+from magsim.datasets.npz import npz_lattice, provenance, read_npz
+from magsim.datasets.store import find_dataset
+from magsim.datasets.validation import check_lattice, check_spins
 from magsim.errors import DataError
-from magsim.learning.npz import npz_lattice, provenance, read_npz
-from magsim.learning.store import find_dataset
-from magsim.learning.validation import check_lattice, check_spins
 
 
 @dataclass(frozen=True, eq=False)

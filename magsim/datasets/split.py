@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from magsim.datasets.dataset import SpinDataset
+from magsim.datasets.states import STATES, state_classes
 from magsim.errors import DataError
-from magsim.learning.dataset import SpinDataset
-from magsim.learning.states import STATES, state_classes
 from magsim.spins import rng
 
 MIN_TRAJECTORIES = 3  # one for each part
@@ -104,7 +104,7 @@ def subset(classes: np.ndarray, members: np.ndarray, size: int, seed: int) -> np
     A class that runs out leaves its turn to the others. A smaller subset is part of every larger one.
 
     Args:
-        classes: ``(n,)`` names, see :func:`magsim.learning.states.state_classes`.
+        classes: ``(n,)`` names, see :func:`magsim.datasets.states.state_classes`.
         members: indices to draw from.
         size: how many.
         seed: of the order.

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from magsim.datasets.dataset import UNITS, SpinDataset
+from magsim.datasets.validation import check_dataset, check_learnable
 from magsim.errors import DataError
-from magsim.learning.dataset import UNITS, SpinDataset
-from magsim.learning.validation import check_dataset, check_learnable
 from magsim.zarr_store import TRAJECTORY, attributes_of, first_hash, next_hash, open_store, read_array
 
 
@@ -25,7 +25,7 @@ def open_trajectory_dataset(
         path: the store.
         allow_incomplete: also read the frames of a run that has not finished.
         verify: recompute the chain of hashes.
-        learnable: see :func:`magsim.learning.validation.check_learnable`.
+        learnable: see :func:`magsim.datasets.validation.check_learnable`.
 
     Raises:
         DataError: unfinished, altered, or data that cannot be learned from.

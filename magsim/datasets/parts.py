@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from magsim.learning.dataset import ARRAYS
+from magsim.datasets.dataset import ARRAYS
 
 FOLDER = ".parts"
 EXTRA = "extra."  # before the names of arrays of the labeler's own
@@ -29,7 +29,7 @@ class Records:
     """B labelled snapshots as a dataset stores them.
 
     Attributes:
-        arrays: ``(B, ...)`` by names of :data:`magsim.learning.dataset.ARRAYS`.
+        arrays: ``(B, ...)`` by names of :data:`magsim.datasets.dataset.ARRAYS`.
         extra: ``(B, ...)`` by other names.
         method: of the labeler.
         dt: time step of the dynamics; None without.

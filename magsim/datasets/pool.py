@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from magsim.datasets.dataset import SpinDataset, content_hash
+from magsim.datasets.store import open_dataset
+from magsim.datasets.writer import open_writer
 from magsim.errors import DataError
-from magsim.learning.dataset import SpinDataset, content_hash
-from magsim.learning.store import open_dataset
-from magsim.learning.writer import open_writer
 
 SHARED = ("spins", "field", "energy", "density", "mu", "error", "wall_time", "step")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from magsim.learning.dataset import ARRAYS, PROVENANCE, REQUIRED, UNITS, content_hash
-from magsim.learning.store import DATASET
+from magsim.datasets.dataset import ARRAYS, PROVENANCE, REQUIRED, UNITS, content_hash
+from magsim.datasets.store import DATASET
 from magsim.zarr_store import ArraySpec, GrowingStore, create_store, holds_key
 
 CHUNK_BYTES = 2**20

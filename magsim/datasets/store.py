@@ -1,7 +1,7 @@
 """Datasets on disk, and one door for reading them.
 
 A store is a Zarr group (see :mod:`magsim.zarr_store`) with one array per name of
-:data:`magsim.learning.dataset.ARRAYS` that its labeler knows, and whatever else it delivers; the attribute
+:data:`magsim.datasets.dataset.ARRAYS` that its labeler knows, and whatever else it delivers; the attribute
 ``arrays`` lists them. All grow along the snapshot axis, and the attribute ``snapshots`` counts what is there.
 """
 
@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from magsim.errors import DataError
-from magsim.learning.dataset import (
+from magsim.datasets.dataset import (
     ARRAYS,
     FORMAT_VERSION,
     PROVENANCE,
@@ -23,9 +22,10 @@ from magsim.learning.dataset import (
     SpinDataset,
     content_hash,
 )
-from magsim.learning.npz import open_npz
-from magsim.learning.trajectory_data import open_trajectory_dataset
-from magsim.learning.validation import check_dataset, check_learnable
+from magsim.datasets.npz import open_npz
+from magsim.datasets.trajectory_data import open_trajectory_dataset
+from magsim.datasets.validation import check_dataset, check_learnable
+from magsim.errors import DataError
 from magsim.zarr_store import (
     TRAJECTORY,
     Layout,
@@ -51,16 +51,16 @@ def open_dataset(
     """Read and validate a dataset: a Zarr store, a folder that holds one, or an ``.npz`` file.
 
     An ``.npz`` file needs the arrays ``spins (n, N, 3)`` and ``field (n, N, 3)``; ``energy (n,)``, ``density
-    (n, N)``, ``step (n,)`` and ``shape`` are used where present (see :func:`magsim.learning.npz.provenance`
+    (n, N)``, ``step (n,)`` and ``shape`` are used where present (see :func:`magsim.datasets.npz.provenance`
     for what ``step`` means). float32 is promoted to float64; no number is altered. A finished trajectory is
-    read as the snapshots it holds, see :func:`magsim.learning.trajectory_data.open_trajectory_dataset`.
+    read as the snapshots it holds, see :func:`magsim.datasets.trajectory_data.open_trajectory_dataset`.
 
     Args:
         path: what to open.
         allow_incomplete: also read the complete batches of an unfinished store.
         verify: recompute the content hash of a complete store.
         learnable: also refuse data without any torque and copies in several trajectories, see
-            :func:`magsim.learning.validation.check_learnable`.
+            :func:`magsim.datasets.validation.check_learnable`.
 
     Raises:
         DataError: one sentence with path, array and index of the first offender.
