@@ -82,6 +82,7 @@ def evolve(
         EvolutionError: a field that is not finite, or spins that lost their length.
     """
     protocol.check(integrator)
+    integrator.check_field(field)
     if spins.ndim != 3 or spins.shape[-1] != 3:
         raise ValueError(f"spins have shape {tuple(spins.shape)}; a run needs (replicas, sites, 3).")
     noise = Noise(seed, tuple(range(len(spins)) if replicas is None else replicas))

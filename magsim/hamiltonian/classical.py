@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numba import njit
 from scipy import sparse
 
 from magsim.errors import ConfigError
@@ -35,6 +36,19 @@ def _z(direction: np.ndarray) -> np.ndarray:
 DM_KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"bloch": _bloch, "neel": _neel, "z": _z}
 
 LONG = 1024  # sites from which one sparse product per spin component costs less than reordering the spins
+
+
+@njit(cache=True)
+def first_fit(start: Any, neighbours: Any) -> Any:
+    """Colours of the nodes of a graph (CSR): each takes the least that no earlier neighbour has."""
+    colours = np.full(len(start) - 1, -1)
+    for i in range(len(colours)):
+        taken = colours[neighbours[start[i] : start[i + 1]]]
+        colour = 0
+        while np.any(taken == colour):
+            colour += 1
+        colours[i] = colour
+    return colours
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +135,22 @@ class ClassicalHamiltonian:
         twist = sparse.csr_matrix((blocks.ravel(), (row.ravel(), column.ravel())), shape=(3 * n, 3 * n))
         twist.eliminate_zeros()
         return (sparse.kron(exchange, np.eye(3), format="csr") + twist).tocsr()
+
+    @cached_property
+    def colours(self) -> np.ndarray:
+        """``(N,)`` numbers 0, 1, ... such that coupled sites differ: first fit in the order of the sites (two
+        on a square lattice of even sides).
+
+        Raises:
+            ConfigError: a site that couples to its own image.
+        """
+        C, n = self.coupling, self.n_sites
+        if C.shape[0] != n:  # components of a site side by side
+            C = C.tocoo()
+            C = sparse.csr_matrix((np.ones(C.nnz), (C.row // 3, C.col // 3)), shape=(n, n))
+        if C.diagonal().any():
+            raise ConfigError("lattice.shape", list(self.lattice.shape), "a site couples to its own image.")
+        return first_fit(C.indptr, C.indices)
 
     def energy_and_field(self, spins: Any) -> tuple[Any, Any]:
         """Energy ``(...)`` and field ``(..., N, 3)`` of ``spins`` ``(..., N, 3)``.

@@ -139,7 +139,8 @@ def build_sampler(cfg: DictConfig) -> Sampler:
 
 
 def effective_field(cfg: DictConfig | Sequence[str], shape: tuple[int, ...] | None = None) -> EffectiveField:
-    """The exact effective field that a configuration describes: electrons plus classical terms.
+    """The exact effective field that a configuration describes: electrons plus classical terms
+    (``hamiltonian=none``: these alone).
 
     Args:
         cfg: as :func:`magsim.config.compose` returns it, or overrides for it (``["lattice=square"]``).
@@ -152,6 +153,8 @@ def effective_field(cfg: DictConfig | Sequence[str], shape: tuple[int, ...] | No
         cfg = compose(list(cfg))
         check(cfg)
     lattice = build_lattice(cfg) if shape is None else build_lattice(cfg).with_shape(shape)
-    exact = ExactField(build_labeler(cfg, lattice))
     classical = build_classical(cfg, lattice)
+    if cfg.hamiltonian.name == "none" and classical is not None:
+        return classical
+    exact = ExactField(build_labeler(cfg, lattice))
     return exact if classical is None else exact + classical

@@ -157,6 +157,8 @@ def build_field(
         ConfigError: no such checkpoint, or one of another kind of lattice.
     """
     classical = plain(cfg.classical) if build_classical(cfg, lattice) is not None else None
+    if cfg.hamiltonian.name == "none":
+        return effective_field(cfg, lattice.shape), {"classical": classical}, {}
     if cfg.checkpoint is None:
         labeler = build_labeler(cfg, lattice)
         node = {k: v for k, v in plain(cfg.hamiltonian).items() if k != "name"}
@@ -249,6 +251,12 @@ def stored_timestep(path: Path, integrator: Integrator) -> Integrator:
     return replace(integrator, dt=float(open_trajectory(path).attributes["config"]["dt"]))
 
 
+def _which_field(cfg: DictConfig) -> str:
+    if cfg.hamiltonian.name == "none":
+        return "the field of the classical terms."
+    return "the exact field." if cfg.checkpoint is None else f"the learned field of {cfg.checkpoint}."
+
+
 def _page(
     cfg: DictConfig,
     run: Run,
@@ -287,6 +295,5 @@ def _page(
         f"{cfg.protocol.name.capitalize()} on {lattice.name} {' × '.join(map(str, lattice.shape))}",
         sections,
         [Metric(key, value) for key, value in list(final.items())[:6]],
-        f"{result.steps} steps of dS/dt = s S × F − α S × (S × F) with "
-        + ("the exact field." if cfg.checkpoint is None else f"the learned field of {cfg.checkpoint}."),
+        f"{result.steps} steps of dS/dt = s S × F − α S × (S × F) with " + _which_field(cfg),
     )

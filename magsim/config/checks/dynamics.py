@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
+from magsim.config.checks.physics import PAIRWISE
 from magsim.config.checks.require import not_negative, one_of, positive, require
 from magsim.config.conform import suggestion
 from magsim.errors import ConfigError
@@ -19,6 +20,13 @@ def check_dynamics(cfg: DictConfig) -> None:
 
 def _integrator(cfg: DictConfig) -> None:
     node = cfg.integrator
+    if node.name == PAIRWISE:
+        require(
+            cfg,
+            "integrator.name",
+            cfg.hamiltonian.name == "none" and cfg.classical.easy_axis == 0,
+            "is for hamiltonian=none and classical.easy_axis=0: exchange, DM and Zeeman terms alone.",
+        )
     positive(cfg, "integrator.dt", null="suggested from the torque")
     not_negative(cfg, "integrator.alpha", "integrator.T")
     require(cfg, "integrator.sense", node.sense in (1, -1), "must be 1 or -1.")

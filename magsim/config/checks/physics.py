@@ -7,7 +7,8 @@ from omegaconf import DictConfig
 from magsim.config.checks.require import existing, finite, not_negative, one_of, positive, require, value_of
 from magsim.errors import ConfigError
 
-INTEGRATORS = ("heun", "rk4", "sib")
+INTEGRATORS = ("heun", "rk4", "sib", "depondt", "midpoint", "suzuki_trotter")
+PAIRWISE = "suzuki_trotter"  # which takes classical pair terms alone
 DM_KINDS = ("bloch", "neel", "z")
 SAMPLING_TASKS = ("pipeline", "label", "train", "benchmark")
 
@@ -41,6 +42,9 @@ def check_shape(cfg: DictConfig, key: str) -> None:
 
 def _hamiltonian(cfg: DictConfig) -> None:
     node = cfg.hamiltonian
+    if node.name == "none":
+        _no_electrons(cfg)
+        return
     require(cfg, "hamiltonian.t", len(node.t) >= 1, "needs at least one hopping, nearest neighbours first.")
     finite(cfg, "hamiltonian.t")
     require(
@@ -71,6 +75,22 @@ def _hamiltonian(cfg: DictConfig) -> None:
     if "J" in node:
         finite(cfg, "hamiltonian.J")
         require(cfg, "hamiltonian.J", node.J != 0, "must not be zero: nothing would couple to the spins.")
+
+
+def _no_electrons(cfg: DictConfig) -> None:
+    """Classical spins alone can be simulated; there is nothing to label or to learn."""
+    require(
+        cfg,
+        "hamiltonian.name",
+        cfg.task.name == "simulate" and cfg.checkpoint is None,
+        "no electrons is for task=simulate without a checkpoint.",
+    )
+    for key in ("t", "mu", "filling", "T"):
+        value = cfg.hamiltonian[key]
+        require(cfg, f"hamiltonian.{key}", not value, "hamiltonian=none has no electrons.")
+    node = cfg.classical
+    terms = any((any(node.heisenberg), node.dm, node.easy_axis, any(node.zeeman)))
+    require(cfg, "classical.name", terms, "hamiltonian=none needs a classical term: classical=heisenberg.")
 
 
 def _classical(cfg: DictConfig) -> None:
@@ -121,7 +141,7 @@ def _part(cfg: DictConfig, prefix: str) -> None:
     if "alpha" in node:
         positive(cfg, f"{prefix}.alpha")
     if "integrator" in node:
-        one_of(cfg, f"{prefix}.integrator", INTEGRATORS)
+        one_of(cfg, f"{prefix}.integrator", [name for name in INTEGRATORS if name != PAIRWISE])
         require(cfg, f"{prefix}.sense", node.sense in (1, -1), "must be 1 or -1.")
     if "burn_in" in node:
         not_negative(cfg, f"{prefix}.burn_in")

@@ -16,7 +16,7 @@ def makes_labels(cfg: DictConfig) -> bool:
     if task in ("label", "benchmark", "locality", "spectrum", "active"):
         return True
     if task == "simulate":
-        return cfg.checkpoint is None
+        return cfg.checkpoint is None and cfg.hamiltonian.name != "none"
     return task in ("pipeline", "train") and cfg.data.path is None
 
 

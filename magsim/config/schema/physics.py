@@ -40,6 +40,11 @@ class ProjectedConfig(HamiltonianConfig):
 
 
 @dataclass
+class NoElectronsConfig(HamiltonianConfig):
+    """No electrons: the classical terms are all there is."""
+
+
+@dataclass
 class ClassicalConfig:
     """Terms that the electrons do not carry: exchange by shell, DM, easy axis, field. Zero: absent."""
 
@@ -75,7 +80,7 @@ class QuenchSampler(SamplerConfig):
     record_every: int = MISSING  # steps between snapshots
     dt: float | None = MISSING  # null: suggested from the torque
     alpha: float = MISSING  # damping
-    integrator: str = MISSING  # heun, rk4 or sib
+    integrator: str = MISSING  # any option of integrator but suzuki_trotter
     sense: int = MISSING  # +1 or -1: sign of the precession term
 
 

@@ -66,6 +66,7 @@ OPTIONS: dict[str, dict[str, type]] = {
         "sd": physics.SDConfig,
         "double_exchange": physics.SDConfig,
         "double_exchange_projected": physics.ProjectedConfig,
+        "none": physics.NoElectronsConfig,
     },
     "labeler": {
         "auto": labelers.AutoConfig,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from magsim.dynamics.integrators.base import FieldFunction, Integrator, suggest_timestep
+from magsim.dynamics.integrators.depondt import Depondt
 from magsim.dynamics.integrators.heun import Heun
+from magsim.dynamics.integrators.midpoint import Midpoint
 from magsim.dynamics.integrators.rk4 import RK4
 from magsim.dynamics.integrators.sib import SIB
+from magsim.dynamics.integrators.suzuki_trotter import SuzukiTrotter
 from magsim.errors import ConfigError
 
-INTEGRATORS: dict[str, type[Integrator]] = {cls.name: cls for cls in (Heun, RK4, SIB)}
+INTEGRATORS: dict[str, type[Integrator]] = {
+    cls.name: cls for cls in (Heun, RK4, SIB, Depondt, Midpoint, SuzukiTrotter)
+}
 
 
 def make_integrator(
@@ -28,9 +33,12 @@ __all__ = [
     "INTEGRATORS",
     "RK4",
     "SIB",
+    "Depondt",
     "FieldFunction",
     "Heun",
     "Integrator",
+    "Midpoint",
+    "SuzukiTrotter",
     "make_integrator",
     "suggest_timestep",
 ]

@@ -71,6 +71,10 @@ class Integrator(ABC):
             )
         return self.dt
 
+    def check_field(self, field: FieldFunction) -> None:
+        """Raise ConfigError where the method cannot take the field; most take any."""
+        return None
+
     @abstractmethod
     def step(
         self, field: FieldFunction, spins: Tensor, force: Tensor, thermal: Tensor | None = None
@@ -102,9 +106,10 @@ def suggest_timestep(
         dt = (c error)^(1/(p+1)) / w ,   w = sqrt(s^2 + alpha^2) max_i |S_i x F_i| ,
 
     because a spin that turns at a steady rate w is off by ``(w dt)^(p+1) / c`` after one step of a method of
-    order p (c = 6 Heun, 12 SIB, 120 RK4). A bath also limits the rms angle of one kick,
-    ``sqrt(4 alpha T dt)``, to 0.2, which keeps thermal averages within about one per cent
-    (their error is linear in dt).
+    order p (c = 6 Heun, 12 SIB, 24 midpoint, 120 RK4; Depondt and Suzuki-Trotter are exact for a constant
+    field, but not when its sources turn: 12). A bath also limits the rms angle of one kick,
+    ``sqrt(4 alpha T dt)``, to 0.2, which keeps thermal averages within about one per cent (their error is
+    linear in dt).
 
     Args:
         field_values: F ``(..., N, 3)`` at ``spins``; take random spins, where the torques are large: near
