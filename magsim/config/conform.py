@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from magsim.config.paths import groups
 from magsim.errors import ConfigError
 
+TABLE = list[Any]  # rows of numbers: as list[list[float]], OmegaConf would refuse the whole ones among them
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 PLURALS = {int: "whole numbers", float: "numbers", bool: "true or false", str: "texts"}
 
@@ -32,6 +33,8 @@ def suggestion(word: str, words: Sequence[str]) -> str:
 def describe(kind: Any) -> str:
     """A type annotation in words: ``list[int]`` is "a list of whole numbers"."""
     arguments = typing.get_args(kind)
+    if kind == TABLE:
+        return describe(list[list[float]])
     if kind is Any:  # OmegaConf has no unions with lists
         return describe(str | list[str] | None)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
@@ -102,6 +105,8 @@ def _node(node: DictConfig, prefix: str) -> None:
 
 def fits(value: Any, kind: Any) -> bool:
     """Whether a plain value has the annotated type (whole numbers count as numbers)."""
+    if kind == TABLE:
+        return fits(value, list[list[float]])
     if kind is Any:
         return fits(value, str | list[str] | None)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):

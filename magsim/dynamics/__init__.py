@@ -18,7 +18,16 @@ from magsim.dynamics.integrators import (
     suggest_timestep,
 )
 from magsim.dynamics.learned_field import load_field
-from magsim.dynamics.protocols import PROTOCOLS, Anneal, Protocol, Quench, Relax, initial_spins
+from magsim.dynamics.protocols import (
+    PROTOCOLS,
+    Anneal,
+    FieldSweep,
+    Protocol,
+    Quench,
+    Relax,
+    Schedule,
+    initial_spins,
+)
 from magsim.dynamics.thermostat import Noise, diffusion
 from magsim.dynamics.trajectory import Trajectory, open_trajectory
 from magsim.dynamics.trajectory_writer import TrajectoryWriter, open_trajectory_writer
@@ -35,6 +44,7 @@ __all__ = [
     "EffectiveField",
     "EvolutionError",
     "ExactField",
+    "FieldSweep",
     "Frame",
     "Heun",
     "Integrator",
@@ -44,6 +54,7 @@ __all__ = [
     "Protocol",
     "Quench",
     "Relax",
+    "Schedule",
     "SumField",
     "SuzukiTrotter",
     "Trajectory",

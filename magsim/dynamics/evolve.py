@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from magsim.dynamics.external import Driven
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.llg import component_major, largest_torque
 from magsim.dynamics.protocols import Protocol
+from magsim.dynamics.share import WHOLE, Share
 from magsim.dynamics.thermostat import Noise, diffusion
 from magsim.errors import RunError
 
@@ -60,6 +62,7 @@ def evolve(
     n_steps: int | None = None,
     record_every: int | None = None,
     replicas: Sequence[int] | None = None,
+    share: Share = WHOLE,
 ) -> Iterator[Frame]:
     """Integrate and yield frames.
 
@@ -75,6 +78,7 @@ def evolve(
         n_steps: how many steps to do at most; None goes on to ``protocol.steps``.
         record_every: overrides the protocol's.
         replicas: index of each replica, which selects its noise; default ``0 .. R-1``.
+        share: which sites of the run the spins are.
 
     Raises:
         ConfigError: at once, if the protocol and the integrator do not fit or dt is not chosen.
@@ -91,7 +95,8 @@ def evolve(
     end = protocol.steps if n_steps is None else min(protocol.steps, start_step + n_steps)
     stride = protocol.record_every if record_every is None else record_every
     spins = component_major(spins)
-    return _frames(field, spins, integrator, protocol, noise, start_step, end, stride, integrator.step_size)
+    protocol = protocol.timed(integrator.step_size)
+    return _frames(field, spins, integrator, protocol, noise, start_step, end, stride, share)
 
 
 def _frames(
@@ -103,32 +108,41 @@ def _frames(
     start: int,
     end: int,
     stride: int,
-    dt: float,
+    share: Share,
 ) -> Iterator[Frame]:
-    step = start
+    step, dt = start, integrator.step_size
     last_good: Frame | None = None
+    driven = None if protocol.strongest is None else Driven(field, protocol, spins)
+    if driven is not None:
+        driven.at(step)
+        field = driven
     energy, force = field(spins)
     while True:
         # checked every step: eigensolvers fail obscurely on spins that are not finite
-        if not _all_finite(force):
-            raise EvolutionError(
-                _sentence("the field is not finite", force.isfinite().all(-1), step), last_good
-            )
-        stop = step >= end or (
-            protocol.watches_torque and protocol.finished(float(largest_torque(spins, force).max()))
-        )
+        fault = share.fault(None if _all_finite(force) else force.isfinite().all(-1))
+        if fault is not None:
+            raise EvolutionError(_sentence("the field is not finite", fault, step), last_good)
+        torque = 0.0
+        if protocol.watches_torque:
+            torque = share.largest(float(largest_torque(spins, force).max()))
+        stop = step >= end or (protocol.watches_torque and protocol.finished(torque))
         T = protocol.temperature(step, integrator.T)
         if stop or step % stride == 0:
-            _check_lengths(spins, step, last_good)
+            _check_lengths(spins, step, last_good, share)
             frame = Frame(step, step * dt, spins, energy, force, T)
             if step > start or start == 0:
                 yield frame
             last_good = frame
         if stop:
             return
-        thermal = noise.field(step, spins, diffusion(integrator.alpha, T, integrator.sense), dt)
-        spins = integrator.step(field, spins, force, thermal)
-        step += 1
+        later = min(protocol.goes_on_at(step, torque), end)
+        if later == step:
+            thermal = noise.field(step, spins, diffusion(integrator.alpha, T, integrator.sense), dt)
+            spins = integrator.step(field, spins, force, thermal)
+            later += 1
+        step = later
+        if driven is not None:
+            driven.at(step)
         energy, force = field(spins)
 
 
@@ -137,13 +151,14 @@ def _all_finite(force: Tensor) -> bool:
     return bool(torch.isfinite(force.sum())) or bool(torch.isfinite(force).all())  # a sum may overflow
 
 
-def _check_lengths(spins: Tensor, step: int, last_good: Frame | None) -> None:
+def _check_lengths(spins: Tensor, step: int, last_good: Frame | None, share: Share) -> None:
     tolerance = max(LENGTH_TOLERANCE, 16 * torch.finfo(spins.dtype).eps)
     good = (spins.norm(dim=-1) - 1).abs() <= tolerance  # False for NaN
-    if not bool(good.all()):
-        raise EvolutionError(_sentence("a spin lost its unit length", good, step), last_good)
+    fault = share.fault(None if bool(good.all()) else good)
+    if fault is not None:
+        raise EvolutionError(_sentence("a spin lost its unit length", fault, step), last_good)
 
 
-def _sentence(what: str, good: Tensor, step: int) -> str:
-    replica, site = (int(k) for k in (~good).nonzero()[0])
+def _sentence(what: str, fault: tuple[int, int], step: int) -> str:
+    replica, site = fault
     return f"{what} at step {step}, replica {replica}, site {site}; a smaller integrator.dt may help."

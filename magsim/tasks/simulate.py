@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 
 from magsim.dynamics import (
     PROTOCOLS,
-    Anneal,
     EffectiveField,
     Integrator,
     Protocol,
@@ -182,7 +181,7 @@ def build_protocol(cfg: DictConfig) -> Protocol:
     name = node.pop("name")
     if name not in PROTOCOLS:
         raise ConfigError("protocol.name", name, f"known protocols are {', '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name](**node)
+    return PROTOCOLS[name](**{**node, "steps": node["steps"] or 0})
 
 
 def build_integrator(cfg: DictConfig) -> Integrator:
@@ -218,9 +217,11 @@ def choose_timestep(
         initial_spins(replace(protocol, initial="random", replicas=1), lattice, seed)
     ).to(device)
     _, force = field(spins)
-    warmest = max(protocol.T_start, protocol.T_end) if isinstance(protocol, Anneal) else integrator.T
+    if protocol.strongest is not None:
+        force = force + torch.tensor(protocol.strongest).to(force)
     floor = TAIL * field.torque_scale
-    suggested = suggest_timestep(force, spins, replace(integrator, T=warmest), torque_floor=floor)
+    warmest = replace(integrator, T=protocol.warmest(integrator.T))
+    suggested = suggest_timestep(force, spins, warmest, torque_floor=floor)
     torque = max(float(largest_torque(spins, force).max()), floor)
     # two digits: what is printed is what is used, and the last bits of the torque do not matter
     chosen = replace(integrator, dt=float(f"{suggested:.2g}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from magsim.config.checks.physics import PAIRWISE
-from magsim.config.checks.require import not_negative, one_of, positive, require
+from magsim.config.checks.require import not_negative, one_of, positive, require, value_of
 from magsim.config.conform import suggestion
 from magsim.errors import ConfigError
 
@@ -43,9 +43,14 @@ def _protocol(cfg: DictConfig) -> None:
     from magsim.spins import TEXTURES
 
     node = cfg.protocol
-    positive(cfg, "protocol.steps", "protocol.record_every", "protocol.replicas")
+    if node.name != "field_sweep" or node.steps is not None:
+        positive(cfg, "protocol.steps")
+    positive(cfg, "protocol.record_every", "protocol.replicas")
     require(
-        cfg, "protocol.record_every", node.record_every <= node.steps, f"at most protocol.steps={node.steps}."
+        cfg,
+        "protocol.record_every",
+        node.steps is None or node.record_every <= node.steps,
+        f"at most protocol.steps={node.steps}.",
     )
     one_of(cfg, "protocol.initial", ("random", *TEXTURES))
     if cfg.task.name == "simulate" and node.initial != "random":
@@ -63,6 +68,26 @@ def _protocol(cfg: DictConfig) -> None:
         one_of(cfg, "protocol.schedule", ("linear", "exponential"))
         check_end = positive if node.schedule == "exponential" else not_negative
         check_end(cfg, "protocol.T_start", "protocol.T_end")
+    if node.name in ("field_sweep", "schedule"):
+        _external(cfg)
+
+
+def _external(cfg: DictConfig) -> None:
+    """Tables and loops, which the protocols check themselves."""
+    from magsim.dynamics import PROTOCOLS, make_integrator
+
+    require(
+        cfg,
+        "protocol.name",
+        cfg.task.name != "active",
+        "task=active learns from runs without an external field: quench, relax or anneal.",
+    )
+    recipe = {key: value_of(cfg, f"protocol.{key}") for key in cfg.protocol if key != "name"}
+    integrator = {key: value_of(cfg, f"integrator.{key}") for key in cfg.integrator}
+    protocol = PROTOCOLS[cfg.protocol.name](
+        **{k: 0 if k == "steps" and v is None else v for k, v in recipe.items()}
+    )
+    protocol.check(make_integrator(**integrator))
 
 
 def _observables(cfg: DictConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -23,7 +24,7 @@ class ProtocolConfig:
     """What a run does with the integrator."""
 
     name: str = MISSING
-    steps: int = MISSING  # time steps
+    steps: int | None = MISSING  # time steps; field_sweep: null for the whole loop
     record_every: int = MISSING  # steps between stored frames
     replicas: int = MISSING  # independent copies, side by side
     initial: str = MISSING  # random or the name of a texture
@@ -43,6 +44,27 @@ class AnnealConfig(ProtocolConfig):
     T_start: float = MISSING  # of the bath at the first step
     T_end: float = MISSING  # of the bath at the last step
     schedule: str = MISSING
+
+
+@dataclass
+class FieldSweepConfig(ProtocolConfig):
+    """Hysteresis loop: a field along one direction from ``B_max`` down to ``-B_max`` and up again."""
+
+    direction: list[float] = MISSING  # of the field, of any length
+    B_max: float = MISSING  # largest field times the moment
+    points: int = MISSING  # values of one branch, -B_max and B_max among them
+    hold: int = MISSING  # steps at each value, at most; a multiple of record_every
+    # the next value as soon as no torque exceeds this; null: hold steps at every value
+    tolerance: float | None = MISSING
+
+
+@dataclass
+class ScheduleConfig(ProtocolConfig):
+    """Temperature and external field by tables, linear between their rows."""
+
+    clock: str = MISSING  # what the first column counts: steps, or time = steps * dt
+    T: list[Any] = MISSING  # of the bath, rows [when, T]; empty: integrator.T
+    B: list[Any] = MISSING  # field times the moment, rows [when, Bx, By, Bz]; empty: none
 
 
 @dataclass

@@ -90,7 +90,12 @@ OPTIONS: dict[str, dict[str, type]] = {
         "bp": learning.BPConfig,
         "equivariant": learning.EquivariantConfig,
     },
-    "protocol": {"relax": dynamics.RelaxConfig, "anneal": dynamics.AnnealConfig},
+    "protocol": {
+        "relax": dynamics.RelaxConfig,
+        "anneal": dynamics.AnnealConfig,
+        "field_sweep": dynamics.FieldSweepConfig,
+        "schedule": dynamics.ScheduleConfig,
+    },
     "logger": {"wandb": tasks.WandbConfig},
 }
 

@@ -1,0 +1,33 @@
+"""Which sites of a run a process moves."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+class Share:
+    """All sites of the run: there is no other process.
+
+    A process that moves some of them only asks the others where a decision depends on all spins.
+    """
+
+    def largest(self, value: float) -> float:
+        """The largest of the values of all processes."""
+        return value
+
+    def fault(self, good: Tensor | None) -> tuple[int, int] | None:
+        """Replica and site of the first spin that is not good.
+
+        Args:
+            good: ``(R, n)`` of the sites of this process; None: all are.
+
+        Returns:
+            None: all spins are good.
+        """
+        if good is None:
+            return None
+        found = (~good).nonzero()
+        return (int(found[0, 0]), int(found[0, 1])) if len(found) else None
+
+
+WHOLE = Share()
