@@ -144,12 +144,12 @@ def test_a_state_at_rest_passes_over_the_steps_until_the_next_value() -> None:
         calls += 1
         return MAGNET(spins)
 
-    at_rest = {"direction": (1, 0, 1), "points": 3, "hold": 300, "record_every": 300}
+    at_rest = {"direction": (1, 0, 1), "points": 3, "hold": 150, "record_every": 150}
     start = torch.from_numpy(initial_spins(Quench(10, initial="ferromagnet"), LATTICE, 0))
-    seen = frames(FieldSweep(tolerance=1e-3, **at_rest), counted, spins=start, alpha=1.0)
-    assert [frame.step for frame in seen] == [0, 300, 600, 900, 1200, 1500]
+    seen = frames(FieldSweep(tolerance=1e-3, **at_rest), counted, spins=start, alpha=1.0, dt=0.2)
+    assert [frame.step for frame in seen] == [0, 150, 300, 450, 600, 750]
     quick, calls = calls, 0
-    slow = frames(FieldSweep(tolerance=None, **at_rest), counted, spins=start, alpha=1.0)
+    slow = frames(FieldSweep(tolerance=None, **at_rest), counted, spins=start, alpha=1.0, dt=0.2)
     assert quick < calls / 2
     for a, b in zip(seen, slow, strict=True):
         torch.testing.assert_close(a.spins, b.spins, atol=1e-2, rtol=0)

@@ -27,6 +27,7 @@ from magsim.dynamics.protocols import (
     Relax,
     Schedule,
     initial_spins,
+    make_protocol,
 )
 from magsim.dynamics.thermostat import Noise, diffusion
 from magsim.dynamics.trajectory import Trajectory, open_trajectory
@@ -64,6 +65,7 @@ __all__ = [
     "initial_spins",
     "load_field",
     "make_integrator",
+    "make_protocol",
     "open_trajectory",
     "open_trajectory_writer",
     "suggest_timestep",

@@ -11,13 +11,13 @@ import torch
 from omegaconf import DictConfig
 
 from magsim.dynamics import (
-    PROTOCOLS,
     EffectiveField,
     Integrator,
     Protocol,
     initial_spins,
     load_field,
     make_integrator,
+    make_protocol,
     open_trajectory,
     suggest_timestep,
 )
@@ -177,11 +177,7 @@ def build_protocol(cfg: DictConfig) -> Protocol:
     Raises:
         ConfigError: unknown name, or a value out of range.
     """
-    node = plain(cfg.protocol)
-    name = node.pop("name")
-    if name not in PROTOCOLS:
-        raise ConfigError("protocol.name", name, f"known protocols are {', '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name](**{**node, "steps": node["steps"] or 0})
+    return make_protocol(**plain(cfg.protocol))
 
 
 def build_integrator(cfg: DictConfig) -> Integrator:

@@ -74,7 +74,7 @@ def _protocol(cfg: DictConfig) -> None:
 
 def _external(cfg: DictConfig) -> None:
     """Tables and loops, which the protocols check themselves."""
-    from magsim.dynamics import PROTOCOLS, make_integrator
+    from magsim.dynamics import make_integrator, make_protocol
 
     require(
         cfg,
@@ -82,12 +82,11 @@ def _external(cfg: DictConfig) -> None:
         cfg.task.name != "active",
         "task=active learns from runs without an external field: quench, relax or anneal.",
     )
-    recipe = {key: value_of(cfg, f"protocol.{key}") for key in cfg.protocol if key != "name"}
-    integrator = {key: value_of(cfg, f"integrator.{key}") for key in cfg.integrator}
-    protocol = PROTOCOLS[cfg.protocol.name](
-        **{k: 0 if k == "steps" and v is None else v for k, v in recipe.items()}
+    protocol, integrator = (
+        {str(key): value_of(cfg, f"{group}.{key}") for key in cfg[group]}
+        for group in ("protocol", "integrator")
     )
-    protocol.check(make_integrator(**integrator))
+    make_protocol(**protocol).check(make_integrator(**integrator))
 
 
 def _observables(cfg: DictConfig) -> None:
