@@ -100,6 +100,9 @@ def test_all_means_what_the_lattice_allows() -> None:
         "magnetisation",
         "nn_correlation",
         "correlation_length",
+        "ferromagnetic_fraction",
+        "cluster_size",
+        "cluster_number",
     )
     for shape in ([1, 1], [1, 6], [2, 2]):
         for boundary in ("open", "periodic"):

@@ -13,6 +13,16 @@ from magsim.observables.chirality import (
     mean_chirality,
     scalar_chirality,
 )
+from magsim.observables.clusters import (
+    Clusters,
+    cluster_number,
+    cluster_size,
+    clusters,
+    connected,
+    ferromagnetic_fraction,
+    ferromagnetic_sites,
+    neighbour_sum,
+)
 from magsim.observables.correlation import nn_correlation, shell_correlation
 from magsim.observables.correlation_length import (
     chirality_correlation_length,
@@ -27,9 +37,13 @@ from magsim.observables.domains import (
     triangle_structure_factor,
 )
 from magsim.observables.fourier import wavevectors
+from magsim.observables.growth import PowerLaw, effective_exponent, fit_growth
 from magsim.observables.magnetisation import magnetisation, magnetisation_vector
+from magsim.observables.peaks import Peak, structure_factor_peaks, symmetry_name
+from magsim.observables.radial import radial_average, radial_wavenumbers
 from magsim.observables.registry import OBSERVABLES, Observable, measure, select
 from magsim.observables.skyrmion import skyrmion_number, topological_charge_density
+from magsim.observables.statistics import binder_cumulant, two_time_correlation
 from magsim.observables.structure_factor import (
     centred,
     extended_structure_factor,
@@ -37,35 +51,69 @@ from magsim.observables.structure_factor import (
     structure_factor,
     sublattice_structure_factor,
 )
+from magsim.observables.walls import (
+    Walls,
+    domain_walls,
+    rotation_order,
+    smooth_chirality,
+    wall_anisotropy,
+    wall_density,
+    wall_orientations,
+)
 
 __all__ = [
     "OBSERVABLES",
     "TETRAHEDRAL_CHIRALITY",
+    "Clusters",
     "Observable",
+    "Peak",
+    "PowerLaw",
+    "Walls",
+    "binder_cumulant",
     "centred",
     "chirality_correlation_length",
     "chirality_domain_size",
     "chirality_domains",
     "chirality_structure_factor",
+    "cluster_number",
+    "cluster_size",
+    "clusters",
+    "connected",
     "correlation_length",
     "correlation_volume_length",
+    "domain_walls",
+    "effective_exponent",
     "extended_structure_factor",
+    "ferromagnetic_fraction",
+    "ferromagnetic_sites",
     "first_moment_length",
+    "fit_growth",
     "magnetisation",
     "magnetisation_vector",
     "mean_abs_chirality",
     "mean_chirality",
     "measure",
+    "neighbour_sum",
     "nn_correlation",
     "ordering_vector",
+    "radial_average",
+    "radial_wavenumbers",
+    "rotation_order",
     "scalar_chirality",
     "second_moment_length",
     "select",
     "shell_correlation",
     "skyrmion_number",
+    "smooth_chirality",
     "structure_factor",
+    "structure_factor_peaks",
     "sublattice_structure_factor",
+    "symmetry_name",
     "topological_charge_density",
     "triangle_structure_factor",
+    "two_time_correlation",
+    "wall_anisotropy",
+    "wall_density",
+    "wall_orientations",
     "wavevectors",
 ]

@@ -12,7 +12,7 @@ from magsim.lattice import Lattice
 from magsim.observables.tables import checked, table
 
 
-def _bonds(lattice: Lattice, shell: int) -> np.ndarray:
+def bonds_of_shell(lattice: Lattice, shell: int) -> np.ndarray:
     """``(2, M)`` both ends of every bond of a neighbour shell, each bond once."""
     pairs = lattice.shells(shell)[-1]
     # of i -> j and j -> i keep the one whose first non-zero displacement component is positive
@@ -38,7 +38,7 @@ def shell_correlation(lattice: Lattice, spins: Any, shell: int = 1) -> Any:
     if shell < 1:
         raise ConfigError("shell", shell, "neighbour shells are numbered from 1.")
     spins = checked(lattice, spins)
-    bonds = table(lattice, f"bonds {shell}", partial(_bonds, shell=shell), spins)
+    bonds = table(lattice, f"bonds {shell}", partial(bonds_of_shell, shell=shell), spins)
     if bonds.shape[1] == 0:
         raise ConfigError("lattice.shape", list(lattice.shape), f"has no bond in neighbour shell {shell}.")
     return (spins[..., bonds[0], :] * spins[..., bonds[1], :]).sum(-1).mean(-1)

@@ -15,8 +15,9 @@ from magsim.observables.tables import namespace, table
 ROUNDING = 1e-6
 
 
-def _grid(lattice: Lattice) -> np.ndarray:
-    """``(n_kinds * n_cells,)`` triangle of each kind and cell; M where the boundary cuts it off."""
+def _kinds(lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
+    """``(n_kinds * n_cells,)`` triangle of each kind and cell, M where the boundary cuts it off; centre
+    ``(n_kinds, 2)`` of each kind in its cell, in lattice vectors."""
     centres = lattice.triangle_centres(lattice.triangles()) @ np.linalg.inv(lattice.vectors)
     cell = np.floor(centres + ROUNDING).astype(np.int64)
     offset = np.round((centres - cell) / ROUNDING).astype(np.int64)
@@ -24,11 +25,42 @@ def _grid(lattice: Lattice) -> np.ndarray:
     home = np.ravel_multi_index(tuple((cell % np.array(lattice.shape)).T), lattice.shape)
     grid = np.full(len(kinds) * lattice.n_cells, len(centres))
     grid[kind.reshape(-1) * lattice.n_cells + home] = np.arange(len(centres))
-    return grid
+    return grid, kinds * ROUNDING
+
+
+def _grid(lattice: Lattice) -> np.ndarray:
+    return _kinds(lattice)[0]
 
 
 def _lengths(lattice: Lattice) -> np.ndarray:
     return np.linalg.norm(wavevectors(lattice), axis=-1)
+
+
+def triangle_kinds(lattice: Lattice) -> np.ndarray:
+    """``(n_kinds, d)`` centres of the triangles of one cell, from its origin."""
+    return _kinds(lattice)[1] @ lattice.vectors
+
+
+def on_cells(lattice: Lattice, values: Any) -> Any:
+    """A field on the triangles as one grid over the cells for each kind of triangle (up, down).
+
+    Args:
+        values: ``(..., M)`` real, one value per triangle of ``lattice.triangles()``.
+
+    Returns:
+        ``(..., n_kinds, *shape)``, kinds as in :func:`triangle_kinds`; 0 where an open boundary cuts the
+        triangle off.
+
+    Raises:
+        DataError: ``values`` has another number of triangles.
+    """
+    n_triangles = len(table(lattice, "triangles", Lattice.triangles, values))
+    if values.shape[-1] != n_triangles:
+        raise DataError("values", f"{values.shape[-1]} values for {n_triangles} triangles of the lattice.")
+    xp = namespace(values)
+    padded = xp.concatenate((values, xp.zeros_like(values[..., :1])), -1)
+    grid = padded[..., table(lattice, "triangle grid", _grid, values)]
+    return grid.reshape(*values.shape[:-1], -1, *lattice.shape)
 
 
 def triangle_structure_factor(lattice: Lattice, values: Any) -> Any:
@@ -47,15 +79,9 @@ def triangle_structure_factor(lattice: Lattice, values: Any) -> Any:
     Raises:
         DataError: ``values`` has another number of triangles.
     """
-    xp = namespace(values)
-    n_triangles = len(table(lattice, "triangles", Lattice.triangles, values))
-    if values.shape[-1] != n_triangles:
-        raise DataError("values", f"{values.shape[-1]} values for {n_triangles} triangles of the lattice.")
-    padded = xp.concatenate((values, xp.zeros_like(values[..., :1])), -1)
-    grid = padded[..., table(lattice, "triangle grid", _grid, values)]
-    grid = grid.reshape(*values.shape[:-1], -1, *lattice.shape)
-    amplitude = xp.fft.fftn(grid, None, tuple(range(-lattice.dim, 0)))
-    return squared(amplitude).sum(-1 - lattice.dim) / n_triangles
+    grid = on_cells(lattice, values)
+    amplitude = namespace(values).fft.fftn(grid, None, tuple(range(-lattice.dim, 0)))
+    return squared(amplitude).sum(-1 - lattice.dim) / values.shape[-1]
 
 
 def chirality_structure_factor(lattice: Lattice, spins: Any) -> Any:

@@ -9,11 +9,13 @@ from typing import Any
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.observables.chirality import TETRAHEDRAL_CHIRALITY, mean_abs_chirality, mean_chirality
+from magsim.observables.clusters import cluster_number, cluster_size, ferromagnetic_fraction
 from magsim.observables.correlation import nn_correlation
 from magsim.observables.correlation_length import chirality_correlation_length, correlation_length
 from magsim.observables.domains import chirality_domain_size
 from magsim.observables.magnetisation import magnetisation
 from magsim.observables.skyrmion import skyrmion_number
+from magsim.observables.walls import wall_anisotropy, wall_density
 from magsim.spins import ferromagnet
 
 
@@ -73,7 +75,12 @@ _ALL = (
     Observable("chirality_domain_size", chirality_domain_size, r"$L_\chi$", "a"),
     Observable("correlation_length", correlation_length, r"$\xi$", "a"),
     Observable("chirality_correlation_length", chirality_correlation_length, r"$\xi_\chi$", "a"),
+    Observable("wall_density", wall_density, r"$\rho_\mathrm{wall}$", "1/a"),
+    Observable("wall_anisotropy", wall_anisotropy, r"$\langle\cos n\varphi\rangle_\mathrm{wall}$"),
     Observable("skyrmion_number", skyrmion_number, r"$Q$"),
+    Observable("ferromagnetic_fraction", ferromagnetic_fraction, r"$f_\mathrm{FM}$"),
+    Observable("cluster_size", cluster_size, r"$\langle s\rangle_\mathrm{FM}$", "sites"),
+    Observable("cluster_number", cluster_number, r"$n_\mathrm{FM}$"),
 )
 
 OBSERVABLES: dict[str, Observable] = {observable.name: observable for observable in _ALL}
