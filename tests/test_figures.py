@@ -118,13 +118,6 @@ def test_relative_torque_error_of_a_scaled_field_is_the_missing_part() -> None:
     assert np.isnan(torque_errors(np.zeros((4, 3)), exact[:4])[2])
 
 
-def test_growth_exponent_of_a_power_law_within_the_window() -> None:
-    time = np.linspace(0, 100, 201)
-    size = np.where(time < 20, 3.0, 0.4 * time**0.75)
-    assert fig.growth_exponent(time, size, (25, 90)) == pytest.approx(0.75)
-    assert np.isnan(fig.growth_exponent(time, size, (200, 300)))
-
-
 def quench() -> dict[str, np.ndarray]:
     time = np.linspace(0, 10, 21)
     noise = 0.01 * rng().normal(size=(21, 3))
@@ -156,6 +149,38 @@ def draw_quench(path: Path) -> Path:
 def draw_growth(path: Path) -> Path:
     time = np.linspace(0, 50, 40)
     return fig.domain_growth(path, {"exact": (time, 2 + time[:, None] * np.ones(3))}, fit=(5, 50))
+
+
+def draw_growth_of_many(path: Path) -> Path:
+    time = np.linspace(1, 50, 40)
+    runs = {name: (time, time[:, None] ** [0.5, 0.55]) for name in ("exact", "learned")}
+    return fig.domain_growth(path, runs, guides={}, fit=(5, 50), limit=40)
+
+
+def draw_collapse(path: Path) -> Path:
+    q, length = np.linspace(0, 3, 40), np.array([2.0, 4.0, 8.0])
+    spectra = length[:, None] ** 2 / (1 + (q * length[:, None]) ** 2) ** 1.5
+    return fig.scaling_collapse(path, q, spectra, length, [1.0, 2.0, 4.0])
+
+
+def draw_rose(path: Path) -> Path:
+    lattice = make_lattice("triangular", [12, 12])
+    return fig.wall_histogram(path, lattice, {"early": np.ones(18), "late": np.arange(18.0)})
+
+
+def draw_no_walls(path: Path) -> Path:
+    return fig.wall_histogram(path, make_lattice("kagome", [12, 12]), np.zeros(18), "one domain")
+
+
+def draw_charge(path: Path) -> Path:
+    lattice = make_lattice("square", [8, 8])
+    spins = random_spins(64, rng(), (2,))
+    return fig.charge_map(path, lattice, obs.topological_charge_density(lattice, spins), ["start", "end"])
+
+
+def draw_density(path: Path) -> Path:
+    lattice = make_lattice("honeycomb", [6, 6])
+    return fig.site_map(path, lattice, rng().random((2, lattice.n_sites)), "electrons per site")
 
 
 def draw_dataset(path: Path) -> Path:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from magsim.report.comparison import bars, table_figure
+from magsim.report.fields import charge_map, site_map
+from magsim.report.growth import domain_growth, scaling_collapse
 from magsim.report.maps import chirality_map, spin_map, structure_factor_map
-from magsim.report.series import domain_growth, growth_exponent, overlay, quench_curves
+from magsim.report.series import overlay, quench_curves
 from magsim.report.torques import dataset_overview, torque_parity
 from magsim.report.training import training_curves
+from magsim.report.walls import wall_histogram
 
 __all__ = [
     "bars",
+    "charge_map",
     "chirality_map",
     "dataset_overview",
     "domain_growth",
-    "growth_exponent",
     "overlay",
     "quench_curves",
+    "scaling_collapse",
+    "site_map",
     "spin_map",
     "structure_factor_map",
     "table_figure",
     "torque_parity",
     "training_curves",
+    "wall_histogram",
 ]

@@ -86,59 +86,6 @@ def _references(name: str, references: bool | Mapping[str, Mapping[str, float]])
     return {}
 
 
-def domain_growth(
-    path: str | Path,
-    runs: Mapping[str, tuple[Any, Any]],
-    guides: Mapping[str, float] | None = None,
-    fit: tuple[float, float] | None = None,
-) -> Path:
-    """Domain size L(t) on logarithmic axes, with power laws to compare.
-
-    Args:
-        path: figure to write.
-        runs: label -> (time ``(T,)``, L ``(T,)`` or ``(T, replicas)`` in lattice constants).
-        guides: label -> exponent of guiding lines; default t^1/2 (Allen-Cahn) and t (chiral domains,
-            arXiv:2403.11705).
-        fit: time window of a straight-line fit, whose exponent is added to the legend.
-
-    Returns:
-        ``path``.
-    """
-    guides = {r"$\propto t^{1/2}$": 0.5, r"$\propto t$": 1.0} if guides is None else guides
-    with style.panels(path, 1, 1, 4.2, 3.2) as (_, axes):
-        panel = axes[0, 0]
-        curves = []
-        for index, (label, (time, size)) in enumerate(runs.items()):
-            time = np.asarray(time, dtype=float)
-            size = np.asarray(size, dtype=float).reshape(len(time), -1)
-            time, size = time[time > 0], size[time > 0]
-            mean = size.mean(axis=1)
-            if fit is not None:
-                label = f"{label}, $t^{{{growth_exponent(time, mean, fit):.2f}}}$"
-            style.band(panel, time, size, label, index)
-            curves.append((time, mean))
-        end = max((float(time[-1]) for time, _ in curves), default=1.0)
-        # guides start above the curves a third of the way to the end, out of their way
-        t = np.array([end / 3, end])
-        anchor = 1.2 * max((float(np.interp(t[0], time, mean)) for time, mean in curves), default=1.0)
-        for index, (label, exponent) in enumerate(guides.items()):
-            look = {"color": style.GREY, "linewidth": 1.0, "linestyle": LINES[1 + index % 3]}
-            panel.plot(t, anchor * (t / t[0]) ** exponent, label=label, **look)
-        panel.set(xscale="log", yscale="log", xlabel=r"time $(\hbar/t)$", ylabel=r"domain size $L$ $(a)$")
-        panel.legend(loc="upper left")
-        style.log_ticks(panel.yaxis, *panel.get_ylim())
-    return Path(path)
-
-
-def growth_exponent(time: Any, size: Any, fit: tuple[float, float]) -> float:
-    """Exponent n of L ~ t^n by least squares on logarithms within a time window; NaN below two points."""
-    time, size = np.asarray(time, dtype=float), np.asarray(size, dtype=float)
-    inside = (time >= fit[0]) & (time <= fit[1]) & (time > 0) & (size > 0)
-    if inside.sum() < 2:
-        return float("nan")
-    return float(np.polyfit(np.log(time[inside]), np.log(size[inside]), 1)[0])
-
-
 def overlay(
     path: str | Path,
     curves: Mapping[str, tuple[Any, Any]],
