@@ -28,10 +28,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from magsim.descriptors.bispectrum_terms import BispectrumOptions, Block, make_blocks, make_terms
+from magsim.descriptors.bispectrum_terms import (
+    BispectrumOptions,
+    Block,
+    make_blocks,
+    make_terms,
+    orbits_of_elements,
+)
 from magsim.descriptors.environment import check_cutoff, make_environment
 from magsim.descriptors.irreps import irreps
 from magsim.descriptors.of_elements import ElementDescriptor
+from magsim.descriptors.orbits import OrbitTransform
 from magsim.descriptors.prune import independent, samples
 from magsim.descriptors.terms import Term
 from magsim.errors import ConfigError
@@ -58,12 +65,12 @@ class BispectrumDescriptor(ElementDescriptor):
     def __init__(self, lattice: Lattice, options: BispectrumOptions) -> None:
         check_cutoff(lattice, options.cutoff)  # before the work, whose memory grows as the cutoff's 8th power
         bond_cutoff = options.cutoff if options.bond_cutoff is None else options.bond_cutoff
-        super().__init__(
-            lattice, make_environment(lattice, options.cutoff, bond_cutoff, options.chirality_cutoff)
-        )
-        self.options = options
-        self.irreps = irreps(self.environment.group)
-        self.blocks, adapt = make_blocks(self.environment, self.irreps)
+        environment = make_environment(lattice, options.cutoff, bond_cutoff, options.chirality_cutoff)
+        found = irreps(environment.group)
+        blocks, adapt = make_blocks(environment, found)
+        transform = OrbitTransform(orbits_of_elements(environment), adapt)
+        super().__init__(lattice, environment, transform.order.numpy())
+        self.options, self.irreps, self.blocks, self.transform = options, found, blocks, transform
         # Inside an irrep of several dimensions, and among its copies, the basis is LAPACK's choice, which
         # differs from machine to machine: everything that depends on it is saved with a model.
         self.register_buffer("adapt", torch.tensor(adapt))
@@ -91,29 +98,36 @@ class BispectrumDescriptor(ElementDescriptor):
                 mixture = np.linalg.qr(generator.normal(size=(block.copies, block.copies)))[0][:, :count]
                 self.register_buffer(f"reference_{k}", torch.tensor(mixture))
 
-    def mixing(self) -> Tensor:
-        """Rows for the vectors of all blocks, those of a block by component, then copies and mixtures."""
-        rows = []
-        for k, block in enumerate(self.blocks):
-            copies = self.adapt[block.columns].unflatten(0, (block.copies, block.irrep.dim)).transpose(0, 1)
-            learned = self.options.channels is not None
-            mixture = self.mixtures[k] if learned else getattr(self, f"reference_{k}")
-            mixed = mixture.T @ copies
-            rows.append((mixed if learned else torch.cat([copies, mixed], dim=1)).flatten(0, 1))
-        return torch.cat(rows)
+    def _mixture(self, k: int) -> Tensor:
+        """``(copies, V)`` of a block: learned channels, or the copies and then fixed mixtures of them."""
+        if self.options.channels is not None:
+            return self.mixtures[k]
+        fixed = getattr(self, f"reference_{k}")
+        return torch.cat([torch.eye(len(fixed), dtype=fixed.dtype, device=fixed.device), fixed], dim=1)
 
     @property
     def n_vectors(self) -> int:
         return sum(block.irrep.dim * self.options.vectors(block.copies) for block in self.blocks)
 
-    def _by_block(self, vectors: Tensor) -> list[Tensor]:
-        """``(..., d, V)`` of each block."""
-        result, start = [], 0
-        for block in self.blocks:
-            d, count = block.irrep.dim, self.options.vectors(block.copies)
-            result.append(vectors[..., start : start + d * count].unflatten(-1, (d, count)))
-            start += d * count
-        return result
+    def vectors(self, elements: Tensor) -> list[Tensor]:
+        adapted = self.transform(self.adapt, elements)
+        return [self._mix(k, adapted[:, block.columns]) for k, block in enumerate(self.blocks)]
+
+    def _mix(self, k: int, rows: Tensor) -> Tensor:
+        """``(B, n, d, V)`` of the rows ``(B, copies*d, n)`` of a block; in memory ``(B, V, d, n)``."""
+        d = self.blocks[k].irrep.dim
+        return (
+            (self._mixture(k).T @ rows.unflatten(1, (-1, d)).flatten(2))
+            .unflatten(2, (d, -1))
+            .permute(0, 3, 2, 1)
+        )
+
+    def pull_vectors(self, gradient: list[Tensor]) -> Tensor:
+        rows = []
+        for k, share in enumerate(gradient):
+            by_copies = self._mixture(k) @ share.permute(0, 3, 2, 1).flatten(2)
+            rows.append(by_copies.unflatten(2, share.shape[2:0:-1]).flatten(1, 2))
+        return self.transform.pull(self.adapt, torch.cat(rows, dim=1))
 
     def _terms(self) -> list[Term]:
         return [term for term in self.terms if isinstance(term, Term)]
@@ -122,20 +136,18 @@ class BispectrumDescriptor(ElementDescriptor):
     def n_features(self) -> int:
         return len(self.kept) if self._pruned else sum(term.n for term in self._terms())
 
-    def invariants(self, vectors: Tensor) -> Tensor:
-        x = self._by_block(vectors)
-        q = torch.cat([term(x) for term in self._terms()], dim=-1)
+    def invariants(self, vectors: list[Tensor]) -> Tensor:
+        q = torch.cat([term(vectors) for term in self._terms()], dim=-1)
         return q.index_select(-1, self.kept) if self._pruned else q
 
-    def pull(self, vectors: Tensor, gradient: Tensor) -> Tensor:
+    def pull(self, vectors: list[Tensor], gradient: Tensor) -> list[Tensor]:
         if self._pruned:
             full = gradient.new_zeros(*gradient.shape[:-1], sum(term.n for term in self._terms()))
             gradient = full.index_copy_(-1, self.kept, gradient)
-        result = torch.zeros_like(vectors)
-        x, out = self._by_block(vectors), self._by_block(result)
+        result = [torch.zeros_like(x) for x in vectors]
         parts = gradient.split([term.n for term in self._terms()], dim=-1)
         for term, part in zip(self._terms(), parts, strict=True):
-            term.pull(x, part, out)
+            term.pull(vectors, part, result)
         return result
 
     def coefficients(self, environments: Tensor) -> Tensor:

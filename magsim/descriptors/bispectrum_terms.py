@@ -100,6 +100,14 @@ def make_blocks(environment: Environment, irreps: Sequence[Irrep]) -> tuple[list
     return blocks, np.concatenate(rows)
 
 
+def orbits_of_elements(environment: Environment) -> list[np.ndarray]:
+    """Columns of that matrix that the group carries into each other, one array for each orbit."""
+    offset = len(environment.bonds)
+    return environment.orbits(environment.bonds) + [
+        orbit + offset for orbit in environment.orbits(environment.triangles)
+    ]
+
+
 def make_terms(blocks: Sequence[Block], irreps: Sequence[Irrep], options: BispectrumOptions) -> list[Term]:
     """All invariants that the options ask for."""
     terms: list[Term] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,15 +23,16 @@ class ElementDescriptor(Descriptor):
     Args:
         lattice: the crystal and, for now, its size.
         environment: its bonds and triangles.
+        order: see :class:`~magsim.descriptors.elements.Elements`.
     """
 
     bond_index: Tensor
     triangle_index: Tensor
 
-    def __init__(self, lattice: Lattice, environment: Environment) -> None:
+    def __init__(self, lattice: Lattice, environment: Environment, order: np.ndarray | None = None) -> None:
         super().__init__()
         self.environment = environment
-        self.elements = Elements(environment)
+        self.elements = Elements(environment, order)
         self.n_elements = len(environment.bonds) + len(environment.triangles)
         for name, tuples in (("bond_index", environment.bonds), ("triangle_index", environment.triangles)):
             self.register_buffer(name, torch.tensor(tuples.T.copy()), persistent=False)
@@ -41,32 +43,34 @@ class ElementDescriptor(Descriptor):
         self._bind_table(lattice, torch.tensor(neighbour_table(lattice, self.environment)).to(device))
         self.elements.bind(lattice, device)
 
-    @abstractmethod
-    def mixing(self) -> Tensor | None:
-        """``(V, m)`` rows that make vectors of the elements of an environment; None: these themselves."""
-
     @property
     def n_vectors(self) -> int:
-        """Number V of rows that :meth:`mixing` has; 0 without."""
+        """Numbers between the elements and the invariants of a site."""
         return 0
 
     @abstractmethod
-    def invariants(self, vectors: Tensor) -> Tensor:
-        """Invariants ``(B, n, K)`` of vectors ``(B, n, V)``."""
+    def vectors(self, elements: Tensor) -> list[Tensor]:
+        """Mixtures of elements ``(B, m, n)``: V vectors of d components ``(B, n, d, V)`` for each block."""
 
     @abstractmethod
-    def pull(self, vectors: Tensor, gradient: Tensor) -> Tensor:
-        """Derivatives ``(B, n, V)`` by the vectors from those by the invariants ``(B, n, K)``."""
+    def pull_vectors(self, gradient: list[Tensor]) -> Tensor:
+        """Derivatives ``(B, m, n)`` by the elements from those by the vectors."""
+
+    @abstractmethod
+    def invariants(self, vectors: list[Tensor]) -> Tensor:
+        """Invariants ``(B, n, K)`` of vectors."""
+
+    @abstractmethod
+    def pull(self, vectors: list[Tensor], gradient: Tensor) -> list[Tensor]:
+        """Derivatives by the vectors from those by the invariants ``(B, n, K)``."""
 
     def forward(self, spins: Tensor) -> Tensor:
-        return self._of_elements(self.elements.take(self.elements.values(spins)))
+        return self.invariants(self.vectors(self.elements.take(self.elements.values(spins))))
 
     def local(self, environments: Tensor) -> Tensor:
-        return self._of_elements(self.local_elements(environments))
-
-    def _of_elements(self, elements: Tensor) -> Tensor:
-        rows = self.mixing()
-        return self.invariants(elements if rows is None else elements @ rows.T)
+        elements = self.local_elements(environments).transpose(1, 2)
+        order = self.elements.order
+        return self.invariants(self.vectors(elements if order is None else elements[:, order]))
 
     def local_elements(self, environments: Tensor) -> Tensor:
         """Bonds and chiralities ``(B, n, m)`` of environments ``(B, n, M, 3)``."""
@@ -91,22 +95,18 @@ class ElementSweep(Sweep):
     @torch.no_grad()
     def __init__(self, descriptor: ElementDescriptor, spins: Tensor) -> None:
         self.descriptor, self.spins = descriptor, spins
-        self._rows = descriptor.mixing()
         self._values = descriptor.elements.values(spins)
         self._by_elements = torch.zeros_like(self._values)
 
     @torch.no_grad()
     def invariants(self, sites: slice) -> Tensor:
         self._sites = sites
-        elements = self.descriptor.elements.take(self._values, sites)
-        self._vectors = elements if self._rows is None else elements @ self._rows.T
+        self._vectors = self.descriptor.vectors(self.descriptor.elements.take(self._values, sites))
         return self.descriptor.invariants(self._vectors)
 
     @torch.no_grad()
     def add(self, gradient: Tensor) -> None:
-        share = self.descriptor.pull(self._vectors, gradient)
-        if self._rows is not None:
-            share = share @ self._rows
+        share = self.descriptor.pull_vectors(self.descriptor.pull(self._vectors, gradient))
         self.descriptor.elements.put(self._by_elements, self._sites, share)
 
     @torch.no_grad()

@@ -49,14 +49,17 @@ class RawDescriptor(ElementDescriptor):
     def n_features(self) -> int:
         return self.n_elements
 
-    def mixing(self) -> None:
-        return None
+    def vectors(self, elements: Tensor) -> list[Tensor]:
+        return [elements]
 
-    def invariants(self, vectors: Tensor) -> Tensor:
-        return vectors
+    def pull_vectors(self, gradient: list[Tensor]) -> Tensor:
+        return gradient[0]
 
-    def pull(self, vectors: Tensor, gradient: Tensor) -> Tensor:
-        return gradient
+    def invariants(self, vectors: list[Tensor]) -> Tensor:
+        return vectors[0].transpose(1, 2).contiguous()
+
+    def pull(self, vectors: list[Tensor], gradient: Tensor) -> list[Tensor]:
+        return [gradient.transpose(1, 2)]
 
 
 def _environment(lattice: Lattice, cutoff: float, pair_cutoff: float, chiralities: bool) -> Environment:

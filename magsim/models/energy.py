@@ -17,7 +17,7 @@ from magsim.spins import transverse
 CONSTANT = 1e-5
 
 # Memory of one part of the sites. On a CPU parts that stay in its cache are the fastest; a GPU is kept busy.
-PART_BYTES = {"cpu": 2**22, "cuda": 2**31}
+PART_BYTES = {"cpu": 2**24, "cuda": 2**31}
 
 
 class EnergyModel(Model):
