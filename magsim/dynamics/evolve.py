@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from magsim.dynamics.external import Driven
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.llg import component_major, largest_torque
+from magsim.dynamics.minimise import MINIMISERS
 from magsim.dynamics.protocols import Protocol
 from magsim.dynamics.share import WHOLE, Share
 from magsim.dynamics.thermostat import Noise, diffusion
@@ -68,7 +69,8 @@ def evolve(
 
     A frame is yielded for the initial state (only if ``start_step`` is 0), then at every multiple of
     ``record_every``, and when the run ends. To continue a run, pass the spins and step of its last frame:
-    what follows is what the whole run would have done, bit by bit.
+    what follows is what the whole run would have done, bit by bit. (A minimiser forgets its past at every
+    multiple of ``record_every``: only from there it does.)
 
     Args:
         field: ``energy, F = field(spins)`` on float64 tensors ``(R, N, 3)``.
@@ -95,6 +97,9 @@ def evolve(
     end = protocol.steps if n_steps is None else min(protocol.steps, start_step + n_steps)
     stride = protocol.record_every if record_every is None else record_every
     spins = component_major(spins)
+    protocol.check_field(bool(getattr(field, "conservative", True)))
+    if protocol.minimiser is not None:
+        integrator = replace(integrator, dt=1.0)  # there is no time: steps are counted
     protocol = protocol.timed(integrator.step_size)
     return _frames(field, spins, integrator, protocol, noise, start_step, end, stride, share)
 
@@ -116,6 +121,7 @@ def _frames(
     if driven is not None:
         driven.at(step)
         field = driven
+    minimiser = None if protocol.minimiser is None else MINIMISERS[protocol.minimiser](share)
     energy, force = field(spins)
     while True:
         # checked every step: eigensolvers fail obscurely on spins that are not finite
@@ -126,6 +132,7 @@ def _frames(
         if protocol.watches_torque:
             torque = share.largest(float(largest_torque(spins, force).max()))
         stop = step >= end or (protocol.watches_torque and protocol.finished(torque))
+        stop = stop or (minimiser is not None and minimiser.stalled)
         T = protocol.temperature(step, integrator.T)
         if stop or step % stride == 0:
             _check_lengths(spins, step, last_good, share)
@@ -135,6 +142,12 @@ def _frames(
             last_good = frame
         if stop:
             return
+        if minimiser is not None:
+            if step % stride == 0:
+                minimiser.forget()
+            spins, energy, force = minimiser.step(field, spins, energy, force)
+            step += 1
+            continue
         later = min(protocol.goes_on_at(step, torque), end)
         if later == step:
             thermal = noise.field(step, spins, diffusion(integrator.alpha, T, integrator.sense), dt)

@@ -15,6 +15,14 @@ class Share:
         """The largest of the values of all processes."""
         return value
 
+    def largest_of(self, values: Tensor) -> Tensor:
+        """The same, element by element."""
+        return values
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of the values of all processes, element by element."""
+        return values
+
     def fault(self, good: Tensor | None) -> tuple[int, int] | None:
         """Replica and site of the first spin that is not good.
 

@@ -19,6 +19,7 @@ from magsim.zarr_store import (
     first_hash,
     holds_key,
     next_hash,
+    read_rows,
 )
 
 UNITS = {
@@ -73,6 +74,16 @@ class TrajectoryWriter(GrowingStore):
         if not len(self):
             raise DataError(self.path, "holds no frame to continue from.")
         return read_frame(self.path, self._arrays["spins"], len(self) - 1)
+
+    def last_torque(self) -> float:
+        """``max_i |S_i x F_i|`` over the replicas of the last frame.
+
+        Raises:
+            DataError: there is no frame, or it cannot be read back as it was written.
+        """
+        spins = self.last_spins()
+        field = read_rows(self.path, "field", self._arrays["field"], len(self) - 1)
+        return float(np.linalg.norm(np.cross(spins, field), axis=-1).max())
 
     def append(self, frame: FrameLike) -> None:
         """Append one frame; committed on return.

@@ -206,6 +206,9 @@ def choose_timestep(
     Raises:
         ConfigError: there is no torque to choose a step by.
     """
+    if protocol.minimiser is not None:
+        run.say(f"  minimiser {protocol.minimiser}: times count its steps")
+        return replace(integrator, dt=1.0)
     if integrator.dt is not None:
         run.say(f"  time step {integrator.dt:g}, integrator {integrator.name}, damping {integrator.alpha:g}")
         return integrator

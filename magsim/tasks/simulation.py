@@ -136,6 +136,7 @@ def simulate(
             last frame of the store.
     """
     protocol.check(integrator)
+    protocol.check_field(field.conservative)
     start = _initial(protocol, lattice, seed, initial)
     measure(observables, lattice, start, np.zeros(len(start)))  # what the lattice does not allow fails here
     key = trajectory_key(lattice, integrator, protocol, seed, initial, identity)
@@ -155,7 +156,8 @@ def simulate(
     began = time.monotonic()
     if first < protocol.steps:
         with run.progress(label, protocol.steps, "steps", done=first) as bar:
-            counted = CountedField(field, integrator.evaluations, bar, spins.shape[0] * spins.shape[1])
+            per_step = integrator.evaluations if protocol.minimiser is None else 1
+            counted = CountedField(field, per_step, bar, spins.shape[0] * spins.shape[1])
             frames = evolve(
                 counted, torch.from_numpy(spins).to(device), integrator, protocol, seed, start_step=first
             )
@@ -163,7 +165,7 @@ def simulate(
     seconds = max(time.monotonic() - began, 1e-9)
     content_hash = store.finish()
     done = store.last_step or 0
-    _tell_early_stop(run, protocol, done)
+    _tell_early_stop(run, protocol, done, store.last_torque())
     step, times, series = recorder.series()
     return Simulation(
         path=Path(trajectory_path),
@@ -255,6 +257,8 @@ def _continue(
     """Step and spins to go on from; measures the frames that are there."""
     if not len(store):
         return 0, start
+    if protocol.minimiser is not None and (store.last_step or 0) % protocol.record_every:
+        store.drop_last()  # what a minimiser remembered there is lost
     first, spins = store.last_step or 0, store.last_spins()
     earlier = open_trajectory(store.path)
     for k in range(len(earlier)):
@@ -277,6 +281,11 @@ def _told(error: EvolutionError, store: TrajectoryWriter) -> str:
     return f"{error} The last good state, step {store.last_step}, is the last frame of {store.path}."
 
 
-def _tell_early_stop(run: Run, protocol: Protocol, done: int) -> None:
-    if done < protocol.steps:
+def _tell_early_stop(run: Run, protocol: Protocol, done: int, torque: float) -> None:
+    if done < protocol.steps and not protocol.finished(torque):
+        run.say(
+            f"  {protocol.name} ended after {done} steps at the largest torque {torque:.2g}: the rounding of "
+            "the field allows no lower energy"
+        )
+    elif done < protocol.steps:
         run.say(f"  {protocol.name} reached its goal after {done} of at most {protocol.steps} steps")

@@ -9,6 +9,8 @@ from magsim.config.checks.require import not_negative, one_of, positive, require
 from magsim.config.conform import suggestion
 from magsim.errors import ConfigError
 
+RELAXATIONS = ("llg", "cg", "lbfgs")
+
 
 def check_dynamics(cfg: DictConfig) -> None:
     """Everything that says how the spins move and what is measured."""
@@ -61,9 +63,11 @@ def _protocol(cfg: DictConfig) -> None:
         require(
             cfg, "integrator.T", cfg.integrator.T == 0, f"protocol={node.name} sets the temperature; use 0."
         )
-        require(cfg, "integrator.alpha", cfg.integrator.alpha > 0, f"protocol={node.name} needs damping.")
+        damped = cfg.integrator.alpha > 0 or node.get("method", "llg") != "llg"
+        require(cfg, "integrator.alpha", damped, f"protocol={node.name} needs damping.")
     if node.name == "relax":
         not_negative(cfg, "protocol.tolerance")
+        one_of(cfg, "protocol.method", RELAXATIONS)
     if node.name == "anneal":
         one_of(cfg, "protocol.schedule", ("linear", "exponential"))
         check_end = positive if node.schedule == "exponential" else not_negative

@@ -34,6 +34,9 @@ class ProtocolConfig:
 class RelaxConfig(ProtocolConfig):
     """T = 0 until no torque exceeds ``tolerance``."""
 
+    method: str = (
+        MISSING  # llg: damped motion; cg, lbfgs: minimisers on the sphere, for fields with an energy
+    )
     tolerance: float = MISSING  # largest torque |S x F| that counts as none
 
 

@@ -69,6 +69,11 @@ class Protocol(ABC):
         """Whether :meth:`finished` and :meth:`goes_on_at` need the torque of every step."""
         return False
 
+    @property
+    def minimiser(self) -> str | None:
+        """Name of the minimiser that takes the place of the integrator; None: there is motion in time."""
+        return None
+
     def timed(self, dt: float) -> Protocol:
         """The same with the time step known, for tables in units of time."""
         return self
@@ -85,6 +90,12 @@ class Protocol(ABC):
     def check(self, integrator: Integrator) -> None:
         """Raise ConfigError where the integrator does not fit the protocol."""
         return None
+
+    def check_field(self, conservative: bool) -> None:
+        """Raise ConfigError where the protocol needs an energy and the field has none."""
+        if self.minimiser is not None and not conservative:
+            words = "needs an energy, which this field does not have; llg takes any field."
+            raise ConfigError("protocol.method", self.minimiser, words)
 
 
 def refuse_bath(protocol: Protocol, integrator: Integrator) -> None:

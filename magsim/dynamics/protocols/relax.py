@@ -9,10 +9,16 @@ from magsim.dynamics.integrators import Integrator
 from magsim.dynamics.protocols.base import Protocol, refuse_bath
 from magsim.errors import ConfigError
 
+METHODS = ("llg", "cg", "lbfgs")
+
 
 @dataclass(frozen=True)
 class Relax(Protocol):
-    """Damped motion at T = 0 until no torque exceeds ``tolerance`` (in units of the hopping).
+    """To the next minimum: no torque exceeds ``tolerance`` (in units of the hopping).
+
+    ``llg``: damped motion at T = 0. ``cg`` and ``lbfgs``: conjugate gradients and L-BFGS on the sphere
+    (:mod:`magsim.dynamics.minimise`), with far fewer fields; they need an energy, and where they end is a
+    minimum, but not always the one that damped motion reaches.
 
     Replicas stop together, once the torques of all of them are below the tolerance: one that is done earlier
     goes on relaxing, so that it ends closer to its minimum than it would alone. Its frames up to there are
@@ -20,6 +26,7 @@ class Relax(Protocol):
     """
 
     tolerance: float = 1e-6
+    method: str = "llg"
 
     name: ClassVar[str] = "relax"
 
@@ -29,6 +36,12 @@ class Relax(Protocol):
             raise ConfigError(
                 "protocol.tolerance", self.tolerance, "the largest torque allowed, zero or positive."
             )
+        if self.method not in METHODS:
+            raise ConfigError("protocol.method", self.method, f"must be one of {', '.join(METHODS)}.")
+
+    @property
+    def minimiser(self) -> str | None:
+        return None if self.method == "llg" else self.method
 
     def temperature(self, step: int, bath: float) -> float:
         return 0.0
@@ -45,5 +58,5 @@ class Relax(Protocol):
 
     def check(self, integrator: Integrator) -> None:
         refuse_bath(self, integrator)
-        if integrator.alpha == 0:
+        if integrator.alpha == 0 and self.minimiser is None:
             raise ConfigError("integrator.alpha", 0.0, "protocol relax needs damping.")
