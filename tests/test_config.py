@@ -20,6 +20,7 @@ CHOICES = [(group, option) for group, options in groups().items() for option in 
 
 # What an option needs besides itself to be a job that can start; files are made by the fixture.
 COMPANIONS = {
+    ("task", "analyze"): ["task.path={folder}"],
     ("task", "evaluate"): ["checkpoint={folder}"],
     ("task", "export"): ["checkpoint={folder}"],
     ("task", "compare"): ["runs={folder}"],
@@ -39,6 +40,7 @@ def test_every_option_composes_conforms_and_passes_the_checks(
         return
     file = tmp_path / "labels.npz"
     file.touch()
+    (tmp_path / "trajectory.zarr").mkdir()
     extra = [text.format(folder=tmp_path, file=file) for text in COMPANIONS.get((group, option), [])]
     check(compose([f"{group}={option}", *extra]))
 
@@ -78,6 +80,13 @@ def test_lists_in_the_checks_agree_with_the_registries_of_the_physics() -> None:
     assert set(physics.DM_KINDS) == set(DM_KINDS)
     assert set(physics.INTEGRATORS) == set(INTEGRATORS)
     assert set(dynamics.RELAXATIONS) == set(METHODS) == {"llg", *MINIMISERS}
+
+
+def test_the_checks_know_every_figure() -> None:
+    from magsim.config.checks import dynamics
+    from magsim.tasks.simulation_figures import FIGURES
+
+    assert tuple(FIGURES) == dynamics.FIGURES
 
 
 def test_every_registry_has_the_options_of_its_group() -> None:

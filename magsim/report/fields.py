@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,4 +91,29 @@ def site_map(
         bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02)
         bar.set_label(label)
         bar.outline.set_linewidth(0.6)
+    return Path(path)
+
+
+def histograms(path: str | Path, values: Mapping[str, Any], xlabel: str, bins: int = 60) -> Path:
+    """How often values occur, one outline per state, on a logarithmic axis of shares.
+
+    Args:
+        path: figure to write.
+        values: label -> array.
+        xlabel: axis label.
+        bins: intervals between the smallest and the largest of all values.
+
+    Returns:
+        ``path``.
+    """
+    arrays = {label: np.asarray(v, dtype=float).reshape(-1) for label, v in values.items()}
+    low, high = min(v.min() for v in arrays.values()), max(v.max() for v in arrays.values())
+    edges = np.linspace(low - 1e-9, max(high, low + 1e-6) + 1e-9, bins + 1)
+    with style.panels(path, 1, 1, 4.4, 2.9) as (_, axes):
+        panel = axes[0, 0]
+        for number, (label, data) in enumerate(arrays.items()):
+            share = np.histogram(data, edges)[0] / len(data)
+            panel.stairs(share, edges, color=style.colour(number), linewidth=1.2, label=label)
+        panel.set(xlabel=xlabel, ylabel="share of the sites", yscale="log")
+        panel.legend(loc="best")
     return Path(path)

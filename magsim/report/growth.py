@@ -68,13 +68,14 @@ def domain_growth(
         low, high = panel.get_ylim()
         panel.set_ylim(low, high * (high / low) ** (0.07 * (len(runs) + len(panel.lines) - 1)))
         style.log_ticks(panel.yaxis, *panel.get_ylim())
+        style.log_ticks(panel.xaxis, *panel.get_xlim())
     return Path(path)
 
 
 def _shade(panel: Any, window: tuple[float, float]) -> None:
     panel.axvspan(*window, color="0.5", alpha=0.08, linewidth=0, zorder=0)
     panel.annotate(
-        f"fit, {number(window[0], 3)} to {number(window[1], 3)}",
+        f"fit, {window[0]:.3g} to {window[1]:.3g}",
         (float(np.sqrt(window[0] * window[1])), 0),
         (0, 3),
         xycoords=("data", "axes fraction"),

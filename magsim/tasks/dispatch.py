@@ -30,6 +30,7 @@ TASKS = {
     "locality": "magsim.tasks.locality",
     "spectrum": "magsim.tasks.spectrum",
     "active": "magsim.tasks.active",
+    "analyze": "magsim.tasks.analyze",
 }
 
 

@@ -40,6 +40,7 @@ from magsim.tasks.build import (
 )
 from magsim.tasks.data import tell_difference
 from magsim.tasks.pages import publish
+from magsim.tasks.scene import Choice
 from magsim.tasks.simulation import Simulation, simulate
 from magsim.tasks.simulation_figures import draw
 from magsim.tasks.simulation_recorder import Watcher
@@ -266,7 +267,10 @@ def _page(
     metrics: dict[str, Any],
     errors: Section,
 ) -> None:
-    pictures = draw(result, lattice, run, name)
+    solve = None if cfg.hamiltonian.name == "none" else lambda spins: build_labeler(cfg, lattice).label(spins)
+    pictures = draw(result, lattice, run, name, choice=Choice.of(cfg), solve=solve)
+    metrics |= {f"simulate/{key}": value for key, value in pictures.metrics.items()}
+    run.summary(metrics)
     final = {
         key.removeprefix("simulate/final_").replace("_", " "): value
         for key, value in metrics.items()
@@ -286,7 +290,7 @@ def _page(
             pictures=pictures.series,
         ),
         errors,
-        Section("Last frame", pictures=pictures.maps),
+        Section("Configurations", tables=pictures.tables, pictures=pictures.maps),
         Section("The run", tables=(metrics_table(facts),)),
     ]
     publish(

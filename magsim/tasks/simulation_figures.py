@@ -1,105 +1,127 @@
-"""The figures of a simulation."""
+"""The figures of a trajectory, by name: drawn at the end of a simulation and by ``task=analyze`` alike."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from magsim.dynamics import open_trajectory
+from magsim.errors import ConfigError
 from magsim.lattice import Lattice
-from magsim.observables import extended_structure_factor, scalar_chirality
-from magsim.report.page import Picture
+from magsim.report.page import Picture, Table
 from magsim.runs import Run
+from magsim.tasks import figures_of_maps as maps
+from magsim.tasks import figures_of_series as series
+from magsim.tasks.scene import Choice, Drawn, Scene, Solve
 from magsim.tasks.simulation import Simulation
 
-PANELS = 3  # observables in one figure
-LARGEST_MAP = 300_000  # sites; larger spin maps say nothing at the resolution of a page
+
+@dataclass(frozen=True)
+class Figure:
+    """One kind of figure.
+
+    Attributes:
+        draw: makes it.
+        obstacle: why a scene cannot have it, empty if it can.
+        usual: drawn without being asked for.
+        on_map: belongs to the maps of configurations rather than to the curves.
+    """
+
+    draw: Callable[[Scene], Drawn]
+    obstacle: Callable[[Scene], str]
+    usual: bool = True
+    on_map: bool = False
+
+
+FIGURES: dict[str, Figure] = {
+    "series": Figure(series.observables, series.anything),
+    "growth": Figure(series.growth, series.needs_growth),
+    "collapse": Figure(series.collapse, series.needs_chirality, usual=False),
+    "binder": Figure(series.binder, series.needs_replicas, usual=False),
+    "aging": Figure(series.aging, series.needs_waiting, usual=False),
+    "walls": Figure(maps.walls, maps.needs_periodic_triangles, on_map=True),
+    "chirality": Figure(maps.chirality, maps.needs_triangles, on_map=True),
+    "charge": Figure(maps.charge, maps.needs_plane, usual=False, on_map=True),
+    "spins": Figure(maps.spins, maps.needs_small_plane, on_map=True),
+    "density": Figure(maps.density, maps.needs_electrons, usual=False, on_map=True),
+    "structure_factor": Figure(maps.structure_factor, series.anything, on_map=True),
+}
+"""Every figure that ``observables.figures`` can name."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Figures against time, and maps of configurations."""
+    """Figures against time, and maps of configurations.
+
+    Attributes:
+        series, maps: pictures of the two kinds.
+        tables: of peaks, densities and the like.
+        metrics: numbers read off the figures, flat, without the prefix of the task.
+    """
 
     series: tuple[Picture, ...]
     maps: tuple[Picture, ...]
+    tables: tuple[Table, ...] = ()
+    metrics: dict[str, Any] = field(default_factory=dict)
 
 
-def draw(result: Simulation, lattice: Lattice, run: Run, label: str, prefix: str = "") -> Pictures:
-    """Observables against time, domain growth, maps of chirality, spins and S(q), for run folder and logger.
+def draw(
+    result: Simulation,
+    lattice: Lattice,
+    run: Run,
+    label: str,
+    prefix: str = "",
+    choice: Choice | None = None,
+    solve: Solve | None = None,
+    frames: tuple[int, ...] | None = None,
+    strict: bool = False,
+) -> Pictures:
+    """Figures of a trajectory, for run folder and logger.
 
     Args:
-        result: what to draw; maps show its first replica.
+        result: what was measured; maps show its first replica.
         lattice: of the run.
         run: figures go into its folder.
         label: name of the curve, e.g. of the field.
         prefix: of the file names.
+        choice: which figures, and what they need to know; None: the usual ones.
+        solve: exact labels of frames, for the electron density.
+        frames: of the trajectory that count; None: all.
+        strict: a figure that was asked for and cannot be drawn is an error; else a warning, at the end of a
+            run that need not fail for it.
+
+    Raises:
+        ConfigError: a figure that was asked for cannot be drawn of this trajectory.
     """
-    return Pictures(
-        tuple(_series(result, run, label, prefix)),
-        tuple(_maps(result, lattice, run, prefix)),
-    )
-
-
-def _series(result: Simulation, run: Run, label: str, prefix: str) -> list[Picture]:
-    from magsim.report.figures import domain_growth, quench_curves
-
-    pictures = []
-    names = list(result.series)
-    replicas = result.spins.shape[0]
-    spread = f" Mean and standard deviation of {replicas} replicas." if replicas > 1 else ""
-    for number, first in enumerate(range(0, len(names), PANELS)):
-        group = names[first : first + PANELS]
-        curves = {label: {"time": result.time, **{name: result.series[name] for name in group}}}
-        file = quench_curves(run.folder / f"{prefix}observables_{number + 1}.png", curves, group)
-        pictures.append(_shown(run, file, ", ".join(group).replace("_", " ") + f" against time.{spread}"))
-    size = result.series.get("chirality_domain_size")
-    if size is not None and (result.time > 0).sum() > 2:
-        file = domain_growth(run.folder / f"{prefix}domain_growth.png", {label: (result.time, size)})
-        pictures.append(
-            _shown(run, file, "Size of the chiral domains from the first moment of their structure factor.")
-        )
-    return pictures
-
-
-def _maps(result: Simulation, lattice: Lattice, run: Run, prefix: str) -> list[Picture]:
-    from magsim.report.figures import chirality_map, spin_map, structure_factor_map
-
-    pictures = []
-    spins = result.spins[0]
-    when = f"t = {result.time[-1]:.4g}"
-    if lattice.dim == 2:
-        if len(lattice.triangles()):
-            times, frames = _snapshots(result)
-            file = chirality_map(
-                run.folder / f"{prefix}chirality_map.png",
-                lattice,
-                scalar_chirality(lattice, frames),
-                [f"t = {time:.4g}" for time in times],
-            )
-            pictures.append(
-                _shown(run, file, "Scalar chirality of every triangle: domains of opposite sign.")
-            )
-        if lattice.n_sites <= LARGEST_MAP:
-            file = spin_map(run.folder / f"{prefix}spin_map.png", lattice, spins, when)
-            pictures.append(
-                _shown(run, file, f"Spin directions at {when}: hue for the azimuth, lightness for z.")
-            )
-    q, intensity = extended_structure_factor(lattice, spins)
-    file = structure_factor_map(run.folder / f"{prefix}structure_factor.png", lattice, q, intensity, when)
-    pictures.append(_shown(run, file, f"Static structure factor at {when}."))
-    return pictures
-
-
-def _snapshots(result: Simulation) -> tuple[np.ndarray, np.ndarray]:
-    """Times and spins ``(n, N, 3)`` of the first replica: early, halfway on a logarithmic scale, and last."""
+    choice = choice or Choice()
     trajectory = open_trajectory(result.path)
-    last = len(trajectory) - 1
-    chosen = sorted({round(last / 16), round(last / 4), last} - ({0} if last else set()))
-    return trajectory.time[chosen], np.stack([trajectory.spins(k)[0] for k in chosen])
+    frames = tuple(range(len(trajectory))) if frames is None else frames
+    scene = Scene(trajectory, lattice, frames, result.time, result.series, label, run, prefix, choice, solve)
+    curves: list[Picture] = []
+    on_maps: list[Picture] = []
+    tables: list[Table] = []
+    metrics: dict[str, Any] = {}
+    for name in chosen(scene, strict):
+        drawn = FIGURES[name].draw(scene)
+        (on_maps if FIGURES[name].on_map else curves).extend(drawn.pictures)
+        tables += drawn.tables
+        metrics |= drawn.metrics
+    return Pictures(tuple(curves), tuple(on_maps), tuple(tables), metrics)
 
 
-def _shown(run: Run, file: Path, caption: str) -> Picture:
-    run.image(file.stem, file, caption)
-    return Picture(file, caption)
+def chosen(scene: Scene, strict: bool = False) -> list[str]:
+    """Names of the figures to draw.
+
+    Raises:
+        ConfigError: one that was asked for cannot be drawn.
+    """
+    obstacles = {name: figure.obstacle(scene) for name, figure in FIGURES.items()}
+    if scene.choice.figures is None:
+        return [name for name, figure in FIGURES.items() if figure.usual and not obstacles[name]]
+    for name in scene.choice.figures:
+        if obstacles[name] and strict:
+            raise ConfigError("observables.figures", name, f"cannot be drawn here: {obstacles[name]}.")
+        if obstacles[name]:
+            scene.run.warn(f"no figure {name}: {obstacles[name]}")
+    return [name for name in scene.choice.figures if not obstacles[name]]

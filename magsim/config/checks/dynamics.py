@@ -93,9 +93,25 @@ def _external(cfg: DictConfig) -> None:
     make_protocol(**protocol).check(make_integrator(**integrator))
 
 
+FIGURES = (
+    "series",
+    "growth",
+    "collapse",
+    "binder",
+    "aging",
+    "walls",
+    "chirality",
+    "charge",
+    "spins",
+    "density",
+    "structure_factor",
+)
+
+
 def _observables(cfg: DictConfig) -> None:
     positive(cfg, "observables.every")
-    if cfg.observables.names is None:
+    _figures(cfg)
+    if cfg.observables.names is None or cfg.task.name == "analyze":  # on the lattice of the trajectory
         return
     from magsim.lattice import make_lattice
     from magsim.observables import OBSERVABLES, select
@@ -110,6 +126,18 @@ def _observables(cfg: DictConfig) -> None:
             )
     lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
     select(list(cfg.observables.names), lattice)
+
+
+def _figures(cfg: DictConfig) -> None:
+    for name in cfg.observables.figures or ():
+        if name not in FIGURES:
+            words = f"known figures are {', '.join(FIGURES)}.{suggestion(name, FIGURES)}"
+            raise ConfigError("observables.figures", name, words)
+    window = value_of(cfg, "observables.fit")
+    ordered = window is None or (len(window) == 2 and 0 < window[0] < window[1])
+    require(cfg, "observables.fit", ordered, "must be null or two times, [t1,t2] with 0 < t1 < t2.")
+    for time in cfg.observables.waiting:
+        require(cfg, "observables.waiting", time >= 0, "must be a list of times, zero or later.")
 
 
 def _audit(cfg: DictConfig) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from magsim.config.checks.analyze import check_analyze
 from magsim.config.checks.compute import check_compute
 from magsim.config.checks.export import check_export
 from magsim.config.checks.physics import check_shape
@@ -110,6 +111,8 @@ def _task(cfg: DictConfig) -> None:
         one_of(cfg, "task.split", SPLITS)
     if task == "export":
         check_export(cfg)
+    if task == "analyze":
+        check_analyze(cfg)
     if task == "benchmark":
         positive(cfg, "task.seconds", "task.exact_max_sites", "task.eigh_max_sites")
         parts = value_of(cfg, "task.parts")

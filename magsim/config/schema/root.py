@@ -55,6 +55,7 @@ OPTIONS: dict[str, dict[str, type]] = {
     "task": {
         "pipeline": tasks.PipelineTask,
         "evaluate": tasks.EvaluateTask,
+        "analyze": tasks.AnalyzeTask,
         "export": tasks.ExportTask,
         "benchmark": tasks.BenchmarkTask,
         "compare": tasks.CompareTask,

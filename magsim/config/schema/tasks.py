@@ -29,6 +29,18 @@ class EvaluateTask(TaskConfig):
 
 
 @dataclass
+class AnalyzeTask(TaskConfig):
+    """Observables, figures and files for other programs, of a stored trajectory."""
+
+    path: str | None = MISSING  # the trajectory, or the folder of the run that made it
+    times: list[float] | None = MISSING  # frames between two times
+    export: list[str] = MISSING  # files of the frames for other programs: ovf, xyz, vtk
+    precision: str = MISSING  # of numbers in these files: text, or binary (xyz is always text)
+    film: str | None = MISSING  # gif or mp4
+    film_of: str = MISSING  # chirality, charge or spins
+
+
+@dataclass
 class ExportTask(TaskConfig):
     """A trained field as one file with its history, as packages for torch alone, into the zoo."""
 

@@ -1,0 +1,126 @@
+"""What the figures of a trajectory are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from magsim.dynamics.trajectory import Trajectory
+from magsim.labelers import Labels
+from magsim.lattice import Lattice
+from magsim.report.page import Picture, Table
+from magsim.runs import Run
+
+Solve = Callable[[np.ndarray], Labels]
+"""Exact labels of spins ``(B, N, 3)``."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What ``observables`` says about figures.
+
+    Attributes:
+        figures: names; None: those that fit the lattice and what was measured.
+        fit: first and last time of growth laws; None: no fit.
+        waiting: times whose states two-time correlations refer to.
+    """
+
+    figures: tuple[str, ...] | None = None
+    fit: tuple[float, float] | None = None
+    waiting: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> Choice:
+        """That of ``cfg.observables``."""
+        node = cfg.observables
+        return cls(
+            None if node.figures is None else tuple(node.figures),
+            None if node.fit is None else (float(node.fit[0]), float(node.fit[1])),
+            tuple(float(t) for t in node.waiting),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A trajectory, what was measured on it, and where its figures go.
+
+    Attributes:
+        trajectory: on disk.
+        lattice: of it.
+        frames: numbers of the frames that count, in order.
+        time: ``(F,)`` and
+        series: observable -> ``(F, R)`` of the measured frames.
+        label: of the curves, e.g. the name of the field.
+        run: whose folder and logger get the figures.
+        prefix: of the file names.
+        choice: fit window, waiting times.
+        solve: exact labels of frames, where the Hamiltonian is known.
+    """
+
+    trajectory: Trajectory
+    lattice: Lattice
+    frames: tuple[int, ...]
+    time: np.ndarray
+    series: dict[str, np.ndarray]
+    label: str
+    run: Run
+    prefix: str
+    choice: Choice
+    solve: Solve | None = None
+
+    def file(self, name: str) -> Path:
+        """Where the figure ``name`` goes."""
+        return self.run.folder / f"{self.prefix}{name}.png"
+
+    def shown(self, file: Path, caption: str) -> Picture:
+        """A figure that has been written, for page and logger."""
+        self.run.image(file.stem, file, caption)
+        return Picture(file, caption)
+
+    @property
+    def replicas(self) -> int:
+        return self.trajectory.shape[1]
+
+    @property
+    def triangles(self) -> bool:
+        """Whether there are triangles with a chirality."""
+        return self.lattice.dim == 2 and len(self.lattice.triangles()) > 0
+
+    @cached_property
+    def last(self) -> np.ndarray:
+        """``(R, N, 3)`` of the last frame."""
+        return self.trajectory.spins(self.frames[-1])
+
+    @property
+    def when(self) -> str:
+        """Time of the last frame, for titles."""
+        return f"t = {self.trajectory.time[self.frames[-1]]:.4g}"
+
+    @cached_property
+    def snapshots(self) -> tuple[np.ndarray, np.ndarray]:
+        """Times and spins ``(n, N, 3)`` of the first replica: early, halfway on a logarithmic scale, last."""
+        end = len(self.frames) - 1
+        numbers = sorted({round(end / 16), round(end / 4), end} - ({0} if end else set()))
+        chosen = [self.frames[k] for k in numbers]
+        return self.trajectory.time[chosen], np.stack([self.trajectory.spins(k)[0] for k in chosen])
+
+
+@dataclass
+class Drawn:
+    """What a figure gives to the page.
+
+    Attributes:
+        pictures: in order.
+        tables: beside them.
+        metrics: numbers read off, flat.
+    """
+
+    pictures: list[Picture] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
