@@ -72,12 +72,14 @@ def _triangles(axes: Any, lattice: Lattice, corners: np.ndarray, values: np.ndar
     return axes.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
 
 
-def _nearest(lattice: Lattice, points: np.ndarray, view: Window) -> tuple[np.ndarray, np.ndarray, Any]:
+def _nearest(
+    lattice: Lattice, points: np.ndarray, view: Window, longest: int = PIXELS
+) -> tuple[np.ndarray, np.ndarray, Any]:
     """Index of and distance to the nearest of ``points (M, 2)`` for every pixel of the window."""
     from scipy.spatial import cKDTree
 
     shapes, origin = images(lattice, points[:, None, :], view)
-    pixels, extent = view.grid(PIXELS)
+    pixels, extent = view.grid(longest)
     distance, nearest = cKDTree(shapes[:, 0]).query(pixels)
     return origin[nearest], distance, extent
 

@@ -19,6 +19,7 @@ from magsim.report.page import Metric, Section, metrics_table
 from magsim.runs import Run
 from magsim.tasks.build import labeler_device, make_hamiltonian, plain, torch_device
 from magsim.tasks.costs import load_costs
+from magsim.tasks.frame_files import write_frames
 from magsim.tasks.pages import publish
 from magsim.tasks.scene import Choice, Solve
 from magsim.tasks.simulation import Simulation
@@ -63,6 +64,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         strict=True,
     )
     metrics |= {f"analyze/{name}": value for name, value in pictures.metrics.items()}
+    metrics |= write_frames(cfg, run, trajectory, lattice, frames)
     _page(cfg, run, lattice, result, pictures, metrics)
     return metrics
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from magsim.config.checks.require import one_of, require, value_of
+from magsim.config.checks.require import not_negative, one_of, require, value_of
 
-EXPORTS = ("ovf", "xyz", "vtk")
+EXPORTS = ("ovf", "spirit", "xyz", "vtk")
 FILMS = ("gif", "mp4")
 FILM_OF = ("spins", "chirality", "charge")
 
@@ -26,6 +26,7 @@ def check_analyze(cfg: DictConfig) -> None:
     export = value_of(cfg, "task.export")
     allowed = set(export) <= set(EXPORTS) and len(set(export)) == len(export)
     require(cfg, "task.export", allowed, f"must be a list out of {', '.join(EXPORTS)}, each at most once.")
+    not_negative(cfg, "task.replica")
     one_of(cfg, "task.precision", ("binary", "text"))
     one_of(cfg, "task.film_of", FILM_OF)
     if cfg.task.film is not None:

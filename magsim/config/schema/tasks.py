@@ -34,7 +34,8 @@ class AnalyzeTask(TaskConfig):
 
     path: str | None = MISSING  # the trajectory, or the folder of the run that made it
     times: list[float] | None = MISSING  # frames between two times
-    export: list[str] = MISSING  # files of the frames for other programs: ovf, xyz, vtk
+    replica: int = MISSING  # whose frames go into files and film
+    export: list[str] = MISSING  # files of the frames for other programs: ovf, spirit, xyz, vtk
     precision: str = MISSING  # of numbers in these files: text, or binary (xyz is always text)
     film: str | None = MISSING  # gif or mp4
     film_of: str = MISSING  # chirality, charge or spins
