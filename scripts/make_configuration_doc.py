@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from magsim.config import CONF, compose, groups, to_flat
 from magsim.config.conform import describe
+from magsim.config.paths import PRESETS
 from magsim.config.schema import Config
 from magsim.config.schema.root import OPTIONS
 
@@ -47,12 +48,12 @@ def page() -> str:
     """The page as it should be."""
     nodes = _nodes()
     parts = [HEAD, _root(), *(_group(group, nodes[group]) for group in _defaults() if group in nodes)]
-    return "\n".join([*parts, _experiments(groups()["experiment"])])
+    return "\n".join([*parts, _experiments(groups()["experiment"]), _scales()])
 
 
 def _nodes() -> dict[str, dict[str, DictConfig]]:
     """group -> option -> its node, from as few compositions as the largest group has options."""
-    options = {group: names for group, names in groups().items() if group != "experiment"}
+    options = {group: names for group, names in groups().items() if group not in PRESETS}
     nodes: dict[str, dict[str, DictConfig]] = {group: {} for group in options}
     for k in range(max(map(len, options.values()))):
         chosen = {group: names[k % len(names)] for group, names in options.items()}
@@ -118,10 +119,26 @@ def _experiments(options: list[str]) -> str:
             for entry in overrides.pop("defaults", [])
             for key, value in entry.items()
         ]
-        changed = [f"{key}={_plain(value)}" for key, value in to_flat(overrides).items() if key != "name"]
         about = _about("experiment", option)
-        lines.append(f"- `experiment={option}`: {about} Sets `{' '.join(chosen + changed)}`.")
+        lines.append(f"- `experiment={option}`: {about} Sets `{' '.join(chosen + _changed(overrides))}`.")
     return "\n".join(lines) + "\n"
+
+
+def _scales() -> str:
+    lines = ["## `scale`\n", "How large an experiment is.\n"]
+    lines += [f"- `scale={option}`: {_about('scale', option)}" for option in groups()["scale"]]
+    for file in sorted((CONF / "scale" / "of").glob("*.yaml")):
+        experiment, _, scale = file.stem.rpartition("_")
+        changed = " ".join(_changed(OmegaConf.to_container(OmegaConf.load(file))))
+        about = _about("scale/of", file.stem)
+        lines.append(f"- `experiment={experiment} scale={scale}`: {about} Sets `{changed}`.")
+    return "\n".join(lines) + "\n"
+
+
+def _changed(overrides: Any) -> list[str]:
+    """What a preset sets, without its name and its references."""
+    hidden = ("name", "references", "scale")
+    return [f"{key}={_plain(value)}" for key, value in to_flat(overrides).items() if key not in hidden]
 
 
 def _leaves(group: str, option: str, node: DictConfig, prefix: str = "") -> Iterator[tuple[str, ...]]:

@@ -11,6 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from magsim.config import CONF, check, compose, groups, to_flat
+from magsim.config.paths import PRESETS, scaled
 from magsim.config.schema import Config
 from magsim.config.schema.root import OPTIONS
 from magsim.errors import ConfigError
@@ -23,6 +24,8 @@ COMPANIONS = {
     ("task", "analyze"): ["task.path={folder}"],
     ("task", "evaluate"): ["checkpoint={folder}"],
     ("task", "export"): ["checkpoint={folder}"],
+    ("task", "agreement"): ["checkpoint={folder}", "protocol.replicas=2"],
+    ("scale", "paper"): ["experiment=tetrahedral_coarsening"],
     ("task", "compare"): ["runs={folder}"],
     ("hamiltonian", "none"): ["task=simulate", "classical=heisenberg"],
     ("integrator", "suzuki_trotter"): ["task=simulate", "hamiltonian=none", "classical=heisenberg"],
@@ -48,7 +51,7 @@ def test_every_option_composes_conforms_and_passes_the_checks(
 def test_every_group_of_the_tree_is_a_node_of_the_schema_and_back() -> None:
     cfg = compose()
     nodes = {f.name for f in dataclasses.fields(Config) if OmegaConf.is_dict(cfg[f.name])} - {"data"}
-    assert nodes == set(groups()) - {"experiment"}
+    assert nodes == set(groups()) - set(PRESETS)
 
 
 def test_every_schema_of_an_option_belongs_to_an_option_that_pulls_it_in() -> None:
@@ -213,3 +216,38 @@ def test_composing_and_checking_import_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=CONF.parent, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_size_of_the_papers_lies_between_an_experiment_and_the_command_line() -> None:
+    words = ["experiment=tetrahedral_coarsening"]
+    small, large = compose(words), compose([*words, "scale=paper"])
+    assert (small.scale, large.scale) == ("laptop", "paper")
+    assert large.lattice.shape[0] > small.lattice.shape[0]
+    assert compose([*words, "scale=paper", "lattice.shape=[6,6]"]).lattice.shape == [6, 6]
+    for others in ([], ["experiment=smoke"]):
+        with pytest.raises(
+            ConfigError, match=r"scale=paper: is known to .*tetrahedral_coarsening"
+        ):
+            check(compose([*others, "scale=paper"]))
+
+
+@pytest.mark.parametrize("experiment", scaled("paper"))
+def test_every_experiment_with_a_size_of_the_papers_composes_with_it(experiment: str) -> None:
+    cfg = compose([f"experiment={experiment}", "scale=paper"])
+    check(cfg)
+    assert cfg.references, "its page ends in a table of what is known"
+
+
+def test_references_name_what_is_measured_and_where_they_are_from() -> None:
+    reference = "{quantity: nn_correlation, value: -1, source: theory}"
+    check(compose([f"references=[{reference}]"]))
+    for wrong, message in (
+        ("quantity: magnetization, value: 1, source: a", r"Did you mean magnetisation\?"),
+        ("quantity: energy, value: 1, source: ''", r"references\[0\]\.source=: must say where"),
+        ("quantity: energy, value: 1, source: a, tolerance: -1", r"references\[0\]\.tolerance=-1"),
+        ("quantity: energy, value: 1", r"references.*must be a list of groups of keys \(quantity, value"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check(compose([f"references=[{{{wrong}}}]"]))
+    with pytest.raises(ConfigError, match=r"is not measured: observables\.names=\['energy'\]"):
+        check(compose([f"references=[{reference}]", "observables.names=[energy]"]))

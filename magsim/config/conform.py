@@ -16,7 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from magsim.config.paths import groups
+from magsim.config.paths import groups, scaled
 from magsim.errors import ConfigError
 
 TABLE = list[Any]  # rows of numbers: as list[list[float]], OmegaConf would refuse the whole ones among them
@@ -41,10 +41,16 @@ def describe(kind: Any) -> str:
         return " or ".join(describe(a) if a is not type(None) else "null" for a in arguments)
     if typing.get_origin(kind) is list:
         (element,) = arguments
+        if dataclasses.is_dataclass(element):
+            return f"a list of groups of keys ({_fields(element)})"
         return f"a list of {PLURALS.get(element) or 'lists of ' + PLURALS[typing.get_args(element)[0]]}"
     if kind in NAMES:
         return NAMES[kind]
-    return f"a group of keys ({', '.join(field.name for field in dataclasses.fields(kind))})"
+    return f"a group of keys ({_fields(kind)})"
+
+
+def _fields(kind: Any) -> str:
+    return ", ".join(field.name for field in dataclasses.fields(kind))
 
 
 def unknown_key(path: str, value: object, node_type: type, where: str = "") -> ConfigError:
@@ -88,6 +94,8 @@ def _node(node: DictConfig, prefix: str) -> None:
             group = path.split(".")[0]
             options = groups().get(group)
             hint = f"choose {group}={'|'.join(options)}" if options else f"give {describe(kind)}"
+            if path == "scale":
+                raise ConfigError(path, "paper", f"is known to the experiments {', '.join(scaled('paper'))}.")
             raise ConfigError(path, "???", f"has no value; {hint}.")
         try:
             value = node[key]
@@ -113,6 +121,13 @@ def fits(value: Any, kind: Any) -> bool:
         return any(fits(value, option) for option in typing.get_args(kind))
     if typing.get_origin(kind) is list:
         return isinstance(value, list) and all(fits(v, typing.get_args(kind)[0]) for v in value)
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return (
+            isinstance(value, dict)
+            and set(value) == set(hints)
+            and all(fits(value[key], hints[key]) for key in hints)
+        )
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind is int:

@@ -41,6 +41,13 @@ from magsim.observables.growth import PowerLaw, effective_exponent, fit_growth
 from magsim.observables.magnetisation import magnetisation, magnetisation_vector
 from magsim.observables.peaks import Peak, structure_factor_peaks, symmetry_name
 from magsim.observables.radial import radial_average, radial_wavenumbers
+from magsim.observables.ordering import ordering_wavenumber, ordering_weight
+from magsim.observables.pair_correlation import (
+    chirality_pair_correlation,
+    correlation_of,
+    pair_distances,
+    spin_pair_correlation,
+)
 from magsim.observables.registry import OBSERVABLES, Observable, measure, select
 from magsim.observables.skyrmion import skyrmion_number, topological_charge_density
 from magsim.observables.statistics import binder_cumulant, two_time_correlation
@@ -74,12 +81,14 @@ __all__ = [
     "chirality_correlation_length",
     "chirality_domain_size",
     "chirality_domains",
+    "chirality_pair_correlation",
     "chirality_structure_factor",
     "cluster_number",
     "cluster_size",
     "clusters",
     "connected",
     "correlation_length",
+    "correlation_of",
     "correlation_volume_length",
     "domain_walls",
     "effective_exponent",
@@ -96,6 +105,9 @@ __all__ = [
     "neighbour_sum",
     "nn_correlation",
     "ordering_vector",
+    "pair_distances",
+    "ordering_wavenumber",
+    "ordering_weight",
     "radial_average",
     "radial_wavenumbers",
     "rotation_order",
@@ -105,6 +117,7 @@ __all__ = [
     "shell_correlation",
     "skyrmion_number",
     "smooth_chirality",
+    "spin_pair_correlation",
     "structure_factor",
     "structure_factor_peaks",
     "sublattice_structure_factor",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,9 @@ def _direction_legend(axes: Any) -> None:
     axes.text(0, 0, r"$z$", **text)
 
 
-def structure_factor_map(path: str | Path, lattice: Lattice, q: Any, intensity: Any, title: str = "") -> Path:
+def structure_factor_map(
+    path: str | Path, lattice: Lattice, q: Any, intensity: Any, title: str | Sequence[str] = ""
+) -> Path:
     """S(q) over the first Brillouin zone with its boundary and symmetry points, logarithmic colours.
 
     On a chain the spectrum is drawn over q, on a three-dimensional lattice averaged over directions (powder).
@@ -179,17 +181,19 @@ def structure_factor_map(path: str | Path, lattice: Lattice, q: Any, intensity: 
         path: figure to write.
         lattice: the lattice.
         q: ``(n, d)`` wavevectors in 1/a and
-        intensity: ``(n,)`` values, both from :func:`magsim.observables.extended_structure_factor`.
-        title: above the panel.
+        intensity: ``(n,)`` values, both from :func:`magsim.observables.extended_structure_factor`, or
+            ``(k, n)`` for k panels with the same colours.
+        title: above the panel, or one for each.
 
     Returns:
         ``path``.
     """
     q, intensity = np.asarray(q, dtype=float), np.asarray(intensity, dtype=float)
+    intensity = intensity.reshape(-1, len(q))
+    titles = [title] if isinstance(title, str) else list(title)
     label = r"$S(\mathbf{q})$"
     if lattice.dim != 2:
-        return _spectrum_line(path, q, intensity, label, title)
-    from matplotlib import patheffects
+        return _spectrum_line(path, q, intensity, label, titles)
     from matplotlib.colors import LogNorm
     from matplotlib.patches import Polygon
     from scipy.spatial import cKDTree
@@ -201,50 +205,65 @@ def structure_factor_map(path: str | Path, lattice: Lattice, q: Any, intensity: 
     _, nearest = cKDTree(q).query(pixels)
     top = max(float(intensity.max()), 1e-12)
     bottom = max(float(np.quantile(intensity, 0.02)), 1e-5 * top)
-    with style.panels(path, 1, 1, 4.6, 0.5 + 3.35 * view.height / view.width) as (figure, axes):
-        panel = axes[0, 0]
-        shown = np.maximum(intensity, bottom)
-        artist = panel.imshow(
-            shown[nearest], extent=extent, origin="lower", cmap=style.INTENSITY, norm=LogNorm(bottom, top)
+    n, height = len(intensity), 0.5 + 3.35 * view.height / view.width
+    with style.panels(path, 1, n, 4.6 if n == 1 else 0.9 + 3.5 * n, height) as (figure, axes):
+        for panel, values, words in zip(axes[0], intensity, titles, strict=True):
+            shown = np.maximum(values, bottom)[nearest]
+            artist = panel.imshow(
+                shown, extent=extent, origin="lower", cmap=style.INTENSITY, norm=LogNorm(bottom, top)
+            )
+            panel.add_patch(
+                Polygon(corners, fill=False, edgecolor="white", linewidth=1.1, linestyle=(0, (4, 2)))
+            )
+            _symmetry_points(panel, names)
+            panel.set(xlabel=r"$q_x$ $(1/a)$", title=words, aspect="equal")
+            panel.grid(False)
+        axes[0, 0].set_ylabel(r"$q_y$ $(1/a)$")
+        figure.colorbar(artist, ax=list(axes[0]), label=label, pad=0.02).outline.set_linewidth(0.6)
+    return Path(path)
+
+
+def _symmetry_points(panel: Any, names: Mapping[str, Any]) -> None:
+    from matplotlib import patheffects
+
+    shadow = [patheffects.withStroke(linewidth=2, foreground="black")]
+    for name, place in names.items():
+        panel.plot(*place, "o", color="white", markersize=3, markeredgecolor="black", markeredgewidth=0.5)
+        panel.annotate(
+            name,
+            place,
+            (4, 4),
+            textcoords="offset points",
+            color="white",
+            fontsize=9,
+            path_effects=shadow,
         )
-        panel.add_patch(Polygon(corners, fill=False, edgecolor="white", linewidth=1.1, linestyle=(0, (4, 2))))
-        shadow = [patheffects.withStroke(linewidth=2, foreground="black")]
-        for name, place in names.items():
-            panel.plot(*place, "o", color="white", markersize=3, markeredgecolor="black", markeredgewidth=0.5)
-            panel.annotate(
-                name,
-                place,
-                (4, 4),
-                textcoords="offset points",
-                color="white",
-                fontsize=9,
-                path_effects=shadow,
-            )
-        panel.set(xlabel=r"$q_x$ $(1/a)$", ylabel=r"$q_y$ $(1/a)$", title=title, aspect="equal")
-        panel.grid(False)
-        figure.colorbar(artist, ax=panel, label=label, pad=0.02).outline.set_linewidth(0.6)
+
+
+def _spectrum_line(
+    path: str | Path, q: np.ndarray, intensities: np.ndarray, label: str, titles: Sequence[str]
+) -> Path:
+    n = len(intensities)
+    with style.panels(path, 1, n, 4.6 * n, 3.0) as (_, axes):
+        for panel, intensity, title in zip(axes[0], intensities, titles, strict=True):
+            _spectrum_panel(panel, q, intensity, label, title)
     return Path(path)
 
 
-def _spectrum_line(path: str | Path, q: np.ndarray, intensity: np.ndarray, label: str, title: str) -> Path:
-    with style.panels(path, 1, 1, 4.6, 3.0) as (_, axes):
-        panel = axes[0, 0]
-        if q.shape[1] == 1:
-            order = np.argsort(q[:, 0])
-            keep = order[np.abs(q[order, 0]) <= np.pi * 1.001]
-            panel.plot(q[keep, 0], intensity[keep], color=style.colour(0))
-            panel.set(xlabel=r"$q$ $(1/a)$", ylabel=label, title=title)
-        else:
-            radius = np.linalg.norm(q, axis=1)
-            edges = np.linspace(0, np.sqrt(q.shape[1]) * np.pi, 60)
-            count, _ = np.histogram(radius, edges)
-            total, _ = np.histogram(radius, edges, weights=intensity)
-            full = count > 0
-            panel.plot((edges[1:] + edges[:-1])[full] / 2, total[full] / count[full], color=style.colour(0))
-            panel.set(
-                xlabel=r"$|\mathbf{q}|$ $(1/a)$", ylabel=label + " averaged over directions", title=title
-            )
-    return Path(path)
+def _spectrum_panel(panel: Any, q: np.ndarray, intensity: np.ndarray, label: str, title: str) -> None:
+    if q.shape[1] == 1:
+        order = np.argsort(q[:, 0])
+        keep = order[np.abs(q[order, 0]) <= np.pi * 1.001]
+        panel.plot(q[keep, 0], intensity[keep], color=style.colour(0))
+        panel.set(xlabel=r"$q$ $(1/a)$", ylabel=label, title=title)
+    else:
+        radius = np.linalg.norm(q, axis=1)
+        edges = np.linspace(0, np.sqrt(q.shape[1]) * np.pi, 60)
+        count, _ = np.histogram(radius, edges)
+        total, _ = np.histogram(radius, edges, weights=intensity)
+        full = count > 0
+        panel.plot((edges[1:] + edges[:-1])[full] / 2, total[full] / count[full], color=style.colour(0))
+        panel.set(xlabel=r"$|\mathbf{q}|$ $(1/a)$", ylabel=label + " averaged over directions", title=title)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ def quench_curves(
     observables: Sequence[str] = ("mean_abs_chirality", "nn_correlation"),
     references: bool | Mapping[str, Mapping[str, float]] = False,
     log_time: bool = False,
+    points: Mapping[str, Sequence[tuple[float, float]]] | None = None,
 ) -> Path:
     """Observables of several runs (exact and learned fields) against time, one panel per observable.
 
@@ -32,6 +33,8 @@ def quench_curves(
         references: lines to compare with. True for the values of tetrahedral order from the registry
             (triangular lattice), or observable -> {label: value}; False for none.
         log_time: logarithmic time axis (t = 0 is left out).
+        points: observable -> [(time, value), ...] known from elsewhere, marked; those beyond the curves are
+            left out.
 
     Returns:
         ``path``.
@@ -52,6 +55,7 @@ def quench_curves(
                 style.band(
                     panel, time[start:], values[start:], label, index, linestyle=LINES[index % len(LINES)]
                 )
+            _reference_points(panel, (points or {}).get(name, ()))
             known = OBSERVABLES.get(name)
             panel.set(xlabel=r"time $(\hbar/t)$", ylabel=known.label if known else name)
             panel.set_xscale("log" if log_time else "linear")
@@ -76,6 +80,16 @@ def _reference_line(axes: Any, label: str, value: float, below: bool) -> None:
         color=style.GREY,
         fontsize=7.5,
     )
+
+
+def _reference_points(axes: Any, points: Sequence[tuple[float, float]]) -> None:
+    """Open marks at (time, value), within the times that the curves cover."""
+    ends = [line.get_xdata()[-1] for line in axes.get_lines() if len(line.get_xdata()) > 2]
+    shown = [point for point in points if point[0] <= max(ends, default=np.inf)]
+    if shown:
+        time, value = np.array(shown).T
+        look = {"marker": "D", "linestyle": "none", "markerfacecolor": "white", "color": style.GREY}
+        axes.plot(time, value, label="reference", zorder=4, **look)
 
 
 def _references(name: str, references: bool | Mapping[str, Mapping[str, float]]) -> dict[str, float]:

@@ -25,6 +25,7 @@ TASKS = {
     "evaluate": "magsim.tasks.evaluate",
     "export": "magsim.tasks.export",
     "simulate": "magsim.tasks.simulate",
+    "agreement": "magsim.tasks.agreement",
     "benchmark": "magsim.tasks.benchmark",
     "compare": "magsim.tasks.compare",
     "locality": "magsim.tasks.locality",

@@ -88,15 +88,15 @@ def charge(scene: Scene) -> Drawn:
 
 def spins(scene: Scene) -> Drawn:
     """Directions of the spins at the end."""
-    file = spin_map(scene.file("spin_map"), scene.lattice, scene.last[0], scene.when)
+    file = spin_map(scene.file("spin_map"), scene.lattice, scene.last[scene.replica], scene.when)
     return Drawn(
         [scene.shown(file, f"Spin directions at {scene.when}: hue for the azimuth, lightness for z.")]
     )
 
 
 def structure_factor(scene: Scene) -> Drawn:
-    """S(q) of the first replica at the end, and its peaks averaged over replicas."""
-    q, intensity = extended_structure_factor(scene.lattice, scene.last[0])
+    """S(q) of one replica at the end, and its peaks averaged over replicas."""
+    q, intensity = extended_structure_factor(scene.lattice, scene.last[scene.replica])
     file = structure_factor_map(
         scene.file("structure_factor"), scene.lattice, q, to_numpy(intensity), scene.when
     )

@@ -37,7 +37,13 @@ def observables(scene: Scene) -> Drawn:
     for number, first in enumerate(range(0, len(names), PANELS)):
         group = names[first : first + PANELS]
         curves = {scene.label: {"time": scene.time, **{name: scene.series[name] for name in group}}}
-        file = quench_curves(scene.file(f"observables_{number + 1}"), curves, group)
+        file = quench_curves(
+            scene.file(f"observables_{number + 1}"),
+            curves,
+            group,
+            scene.choice.lines,
+            points=scene.choice.points,
+        )
         caption = ", ".join(group).replace("_", " ") + f" against time.{spread}"
         drawn.pictures.append(scene.shown(file, caption))
     return drawn

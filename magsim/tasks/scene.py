@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,20 +29,36 @@ class Choice:
         figures: names; None: those that fit the lattice and what was measured.
         fit: first and last time of growth laws; None: no fit.
         waiting: times whose states two-time correlations refer to.
+        lines: observable -> {label: value} known of its end, and
+        points: observable -> [(time, value), ...], from ``cfg.references``.
+        lowest: maps show the replica that ends with the lowest energy, not the first.
     """
 
     figures: tuple[str, ...] | None = None
     fit: tuple[float, float] | None = None
     waiting: tuple[float, ...] = ()
+    lines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    points: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    lowest: bool = False
 
     @classmethod
     def of(cls, cfg: DictConfig) -> Choice:
-        """That of ``cfg.observables``."""
+        """That of ``cfg.observables`` and ``cfg.references``."""
         node = cfg.observables
+        lines: dict[str, dict[str, float]] = {}
+        points: dict[str, list[tuple[float, float]]] = {}
+        for known in cfg.references:
+            if known.time is None:
+                lines.setdefault(known.quantity, {})[known.label] = known.value
+            else:
+                points.setdefault(known.quantity, []).append((known.time, known.value))
         return cls(
             None if node.figures is None else tuple(node.figures),
             None if node.fit is None else (float(node.fit[0]), float(node.fit[1])),
             tuple(float(t) for t in node.waiting),
+            lines,
+            points,
+            any(known.replica == "lowest" for known in cfg.references),
         )
 
 
@@ -93,6 +109,11 @@ class Scene:
         return self.lattice.dim == 2 and len(self.lattice.triangles()) > 0
 
     @cached_property
+    def replica(self) -> int:
+        """The one that maps show."""
+        return lowest_replica(self.trajectory) if self.choice.lowest else 0
+
+    @cached_property
     def last(self) -> np.ndarray:
         """``(R, N, 3)`` of the last frame."""
         return self.trajectory.spins(self.frames[-1])
@@ -104,11 +125,17 @@ class Scene:
 
     @cached_property
     def snapshots(self) -> tuple[np.ndarray, np.ndarray]:
-        """Times and spins ``(n, N, 3)`` of the first replica: early, halfway on a logarithmic scale, last."""
+        """Times and spins ``(n, N, 3)`` of one replica: early, halfway on a logarithmic scale, last."""
         end = len(self.frames) - 1
         numbers = sorted({round(end / 16), round(end / 4), end} - ({0} if end else set()))
         chosen = [self.frames[k] for k in numbers]
-        return self.trajectory.time[chosen], np.stack([self.trajectory.spins(k)[0] for k in chosen])
+        return self.trajectory.time[chosen], np.stack([self.trajectory.spins(k)[self.replica] for k in chosen])
+
+
+def lowest_replica(trajectory: Trajectory) -> int:
+    """The replica that ends with the lowest energy; the first where the field has no energy."""
+    energy = np.asarray(trajectory.energy[-1])
+    return int(np.nanargmin(energy)) if np.isfinite(energy).any() else 0
 
 
 @dataclass

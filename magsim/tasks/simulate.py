@@ -26,7 +26,6 @@ from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.learning.committee import committee_facts, source_hash
 from magsim.observables import select
-from magsim.report.page import Metric, Section, metrics_table
 from magsim.runs import Run
 from magsim.tasks.audit import audit_section, tell, watchers
 from magsim.tasks.build import (
@@ -39,10 +38,8 @@ from magsim.tasks.build import (
     torch_dtype,
 )
 from magsim.tasks.data import tell_difference
-from magsim.tasks.pages import publish
-from magsim.tasks.scene import Choice
 from magsim.tasks.simulation import Simulation, simulate
-from magsim.tasks.simulation_figures import draw
+from magsim.tasks.simulation_page import simulation_page
 from magsim.tasks.simulation_recorder import Watcher
 
 __all__ = [
@@ -93,8 +90,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     for watch in watches:
         metrics |= watch.metrics()
     run.summary(metrics)
-    _page(cfg, run, lattice, result, field.name, metrics, audit_section(run, watches))
-    return metrics
+    return simulation_page(cfg, run, lattice, result, field.name, metrics, audit_section(run, watches))
 
 
 def follow(
@@ -250,54 +246,3 @@ def stored_timestep(path: Path, integrator: Integrator) -> Integrator:
     if integrator.dt is not None or not path.exists():
         return integrator
     return replace(integrator, dt=float(open_trajectory(path).attributes["config"]["dt"]))
-
-
-def _which_field(cfg: DictConfig) -> str:
-    if cfg.hamiltonian.name == "none":
-        return "the field of the classical terms."
-    return "the exact field." if cfg.checkpoint is None else f"the learned field of {cfg.checkpoint}."
-
-
-def _page(
-    cfg: DictConfig,
-    run: Run,
-    lattice: Lattice,
-    result: Simulation,
-    name: str,
-    metrics: dict[str, Any],
-    errors: Section,
-) -> None:
-    solve = None if cfg.hamiltonian.name == "none" else lambda spins: build_labeler(cfg, lattice).label(spins)
-    pictures = draw(result, lattice, run, name, choice=Choice.of(cfg), solve=solve)
-    metrics |= {f"simulate/{key}": value for key, value in pictures.metrics.items()}
-    run.summary(metrics)
-    final = {
-        key.removeprefix("simulate/final_").replace("_", " "): value
-        for key, value in metrics.items()
-        if key.startswith("simulate/final_")
-    }
-    facts = {
-        key.removeprefix("simulate/").replace("_", " "): value
-        for key, value in metrics.items()
-        if key.startswith("simulate/")
-        and not key.startswith("simulate/final_")
-        and key != "simulate/trajectory_hash"
-    }
-    sections = [
-        Section(
-            "Observables",
-            tables=(metrics_table(final, "last frame, mean over replicas"),),
-            pictures=pictures.series,
-        ),
-        errors,
-        Section("Configurations", tables=pictures.tables, pictures=pictures.maps),
-        Section("The run", tables=(metrics_table(facts),)),
-    ]
-    publish(
-        cfg,
-        run,
-        f"{cfg.protocol.name.capitalize()} on {lattice.name} {' × '.join(map(str, lattice.shape))}",
-        sections,
-        [Metric(key, value) for key, value in list(final.items())[:6]],
-        f"{result.steps} steps of dS/dt = s S × F − α S × (S × F) with " + _which_field(cfg),
-    )

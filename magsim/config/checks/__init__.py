@@ -11,6 +11,7 @@ from magsim.config.checks.job import check_job, check_options
 from magsim.config.checks.labelers import check_labeler
 from magsim.config.checks.learning import check_learning
 from magsim.config.checks.physics import check_physics
+from magsim.config.checks.references import check_references
 from magsim.config.checks.size import check_size
 from magsim.config.conform import conform
 
@@ -31,5 +32,6 @@ def check(cfg: DictConfig) -> None:
     check_size(cfg)
     check_learning(cfg)
     check_dynamics(cfg)
+    check_references(cfg)
     check_electrons(cfg)
     check_active(cfg)

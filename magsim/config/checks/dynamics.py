@@ -55,7 +55,7 @@ def _protocol(cfg: DictConfig) -> None:
         f"at most protocol.steps={node.steps}.",
     )
     one_of(cfg, "protocol.initial", ("random", *TEXTURES))
-    if cfg.task.name == "simulate" and node.initial != "random":
+    if cfg.task.name in ("simulate", "agreement") and node.initial != "random":
         TEXTURES[node.initial](
             make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
         )

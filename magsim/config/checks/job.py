@@ -15,13 +15,13 @@ from magsim.config.checks.compute import check_compute
 from magsim.config.checks.export import check_export
 from magsim.config.checks.physics import check_shape
 from magsim.config.checks.require import existing, not_negative, one_of, positive, require, value_of
-from magsim.config.paths import groups
+from magsim.config.paths import PRESETS, groups
 from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
 from magsim.learning.zoo import where_models_lie, zoo_file
 
 PARTS = ("labelers", "kpm", "probing", "llg", "models", "training", "classical")
-RESUMABLE = ("label", "train", "simulate", "pipeline", "active")
+RESUMABLE = ("label", "train", "simulate", "agreement", "pipeline", "active")
 SPLITS = ("test", "validation", "train", "all")
 
 
@@ -47,7 +47,7 @@ def check_options(cfg: DictConfig) -> None:
     """The name in each node is that of an option of its group, and the node has the keys of that option."""
     types = typing.get_type_hints(Config)
     for group, options in groups().items():
-        if group == "experiment" or "name" not in cfg[group]:
+        if group in PRESETS or "name" not in cfg[group]:
             continue
         key, name = f"{group}.name", cfg[group].name
         one_of(cfg, key, options)
@@ -109,6 +109,11 @@ def _task(cfg: DictConfig) -> None:
             "task=evaluate needs a run folder or checkpoint file.",
         )
         one_of(cfg, "task.split", SPLITS)
+    if task == "agreement":
+        words = "task=agreement needs a trained field to compare with the exact one."
+        require(cfg, "checkpoint", cfg.checkpoint is not None, words)
+        words = "task=agreement needs several initial states for a band: at least 2."
+        require(cfg, "protocol.replicas", cfg.protocol.replicas > 1, words)
     if task == "export":
         check_export(cfg)
     if task == "analyze":

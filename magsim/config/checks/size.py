@@ -100,7 +100,7 @@ def _count(n: int) -> str:
 
 
 def _dynamics_keys(cfg: DictConfig) -> list[str]:
-    if cfg.task.name == "simulate":
+    if cfg.task.name in ("simulate", "agreement"):
         return ["lattice.shape"]
     return ["task.large_shape"] if cfg.task.name == "pipeline" and cfg.task.large_shape is not None else []
 

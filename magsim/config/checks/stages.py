@@ -13,7 +13,7 @@ def makes_labels(cfg: DictConfig) -> bool:
     A dataset that exists already is not looked for.
     """
     task = cfg.task.name
-    if task in ("label", "benchmark", "locality", "spectrum", "active"):
+    if task in ("label", "benchmark", "locality", "spectrum", "active", "agreement"):
         return True
     if task == "simulate":
         return cfg.checkpoint is None and cfg.hamiltonian.name != "none"

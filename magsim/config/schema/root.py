@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
 
 from magsim.config.schema import dynamics, labelers, learning, physics, tasks
 
@@ -16,6 +17,19 @@ class DataConfig:
 
     # labels to train or evaluate on (.zarr or .npz) instead of making them; several in a list, [a.npz,b.zarr]
     path: Any = None
+
+
+@dataclass
+class ReferenceConfig:
+    """A value from elsewhere that a run is set against."""
+
+    quantity: str = MISSING  # an observable, or another final metric of the run such as growth_exponent
+    value: float = MISSING
+    tolerance: float | None = None  # largest difference that counts as reproduced; null: shown, not judged
+    time: float | None = None  # of the run at which it holds; null: the end
+    replica: str = "mean"  # mean over replicas, or lowest: of the one that ends with the lowest energy
+    label: str = ""  # words beside its line in the figures; empty: none
+    source: str = MISSING  # where the value is from
 
 
 @dataclass
@@ -32,6 +46,9 @@ class Config:
     runs: Any = None
     # run folder or file; a list of them or a sweep folder: a committee; null in simulate: the exact field
     checkpoint: Any = None
+    scale: str = MISSING  # how large an experiment is, chosen by the option of this name
+    # values that a simulation is set against on its page, [{quantity: .., value: .., source: ..}, ...]
+    references: list[ReferenceConfig] = field(default_factory=list)
     data: DataConfig = field(default_factory=DataConfig)
     task: tasks.TaskConfig = field(default_factory=tasks.TaskConfig)
     lattice: physics.LatticeConfig = field(default_factory=physics.LatticeConfig)

@@ -1,0 +1,140 @@
+"""What a run measured beside the reference values of its configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from magsim.dynamics import open_trajectory
+from magsim.report.page import Metric, Section, Table
+from magsim.tasks.scene import lowest_replica
+from magsim.tasks.simulation import Simulation
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A value known from elsewhere, and what the run has for it.
+
+    Attributes:
+        quantity: observable or fitted quantity.
+        value: of the reference.
+        tolerance: largest difference that counts as reproduced; None: not judged.
+        time: at which it holds; None: the end of the run.
+        replica: ``mean`` or ``lowest``.
+        label: words beside its line.
+        source: where it is from.
+        measured: mean over replicas, or of the one with the lowest energy at the end; NaN where the run does
+            not get that far.
+        error: standard error of that mean; None for a single replica.
+    """
+
+    quantity: str
+    value: float
+    tolerance: float | None
+    time: float | None
+    replica: str
+    label: str
+    source: str
+    measured: float
+    error: float | None
+
+    @property
+    def reproduced(self) -> bool | None:
+        """Whether the run has the value; None where that is not judged."""
+        if self.tolerance is None or math.isnan(self.measured):
+            return None
+        return abs(self.measured - self.value) <= self.tolerance
+
+    @property
+    def key(self) -> str:
+        """Name of its metrics."""
+        time = "" if self.time is None else f"_t{self.time:g}"
+        return f"reference/{self.quantity}" + ("_lowest" if self.replica == "lowest" else "") + time
+
+
+def set_against(cfg: DictConfig, result: Simulation, metrics: Mapping[str, Any]) -> list[Reference]:
+    """The references of a configuration with what a simulation measured.
+
+    Args:
+        cfg: whose ``references`` count.
+        result: series of the observables.
+        metrics: final metrics under ``simulate/``, for what is fitted to the whole run; the standard error of
+            ``simulate/<quantity>`` is ``simulate/<quantity>_error``.
+    """
+    found = []
+    lowest = lowest_replica(open_trajectory(result.path))
+    for node in cfg.references:
+        reference: dict[str, Any] = dict(OmegaConf.to_container(node, resolve=True))  # type: ignore[arg-type]
+        name, time = reference["quantity"], reference["time"]
+        if name in result.series:
+            values = result.series[name]
+            chosen = values if reference["replica"] == "mean" else values[:, [lowest]]
+            measured, error = _at(result.time, chosen, time)
+        else:
+            measured = float(metrics.get(f"simulate/{name}", math.nan))
+            error = metrics.get(f"simulate/{name}_error")
+        found.append(Reference(**reference, measured=measured, error=error))
+    return found
+
+
+def _at(times: np.ndarray, values: np.ndarray, when: float | None) -> tuple[float, float | None]:
+    """Mean over replicas ``values (F, R)`` and its standard error at a time, linear between frames."""
+    if when is not None and when > times[-1] * (1 + 1e-9):
+        return math.nan, None
+    at = times[-1] if when is None else when
+    each = np.array([np.interp(at, times, column) for column in values.T])
+    error = float(each.std(ddof=1) / math.sqrt(len(each))) if len(each) > 1 else None
+    return float(each.mean()), error
+
+
+def metrics_of(references: Sequence[Reference]) -> dict[str, float]:
+    """``reference/<quantity>`` with ``_lowest`` and ``_t<time>`` where they apply: measured minus reference, of
+    what the run has reached."""
+    return {r.key: r.measured - r.value for r in references if not math.isnan(r.measured)}
+
+
+def reference_section(references: Sequence[Reference]) -> Section:
+    """Table of what was measured, what it is set against, and where that is from."""
+    rows = [
+        [
+            r.quantity.replace("_", " ") + (", lowest energy" if r.replica == "lowest" else ""),
+            "end" if r.time is None else r.time,
+            "not reached" if math.isnan(r.measured) else r.measured,
+            "" if r.error is None else r.error,
+            r.value,
+            "" if r.tolerance is None else r.tolerance,
+            {True: "yes", False: "no", None: ""}[r.reproduced],
+            r.source,
+        ]
+        for r in references
+    ]
+    columns = (
+        "quantity",
+        "time",
+        "measured",
+        "standard error",
+        "reference",
+        "tolerance",
+        "reproduced",
+        "source",
+    )
+    return Section("Against reference values", tables=(Table(columns, rows),) if rows else ())
+
+
+def headline(references: Sequence[Reference]) -> list[Metric]:
+    """The judged ones, large at the top of the page."""
+    return [
+        Metric(
+            r.quantity.replace("_", " ") + ("" if r.time is None else f" at {r.time:g}"),
+            r.measured,
+            target=f"{r.value:g} ± {r.tolerance:g}",
+            passed=r.reproduced,
+        )
+        for r in references
+        if r.tolerance is not None
+    ]

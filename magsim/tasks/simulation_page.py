@@ -1,0 +1,84 @@
+"""The page of task=simulate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig
+
+from magsim.lattice import Lattice
+from magsim.report.page import Metric, Section, metrics_table
+from magsim.runs import Run
+from magsim.tasks.build import build_labeler
+from magsim.tasks.pages import publish
+from magsim.tasks.references import headline, metrics_of, reference_section, set_against
+from magsim.tasks.scene import Choice
+from magsim.tasks.simulation import Simulation
+from magsim.tasks.simulation_figures import draw
+
+
+def simulation_page(
+    cfg: DictConfig,
+    run: Run,
+    lattice: Lattice,
+    result: Simulation,
+    name: str,
+    metrics: Mapping[str, Any],
+    errors: Section,
+) -> dict[str, Any]:
+    """Draw the figures, set the run against its references, write the page.
+
+    Args:
+        name: of the field.
+        metrics: of the run so far.
+        errors: of a learned field, where they were watched.
+
+    Returns:
+        the metrics with those that are read off the figures and the differences from the references.
+    """
+    solve = None if cfg.hamiltonian.name == "none" else lambda spins: build_labeler(cfg, lattice).label(spins)
+    pictures = draw(result, lattice, run, name, choice=Choice.of(cfg), solve=solve)
+    metrics = {**metrics, **{f"simulate/{key}": value for key, value in pictures.metrics.items()}}
+    references = set_against(cfg, result, metrics)
+    metrics |= metrics_of(references)
+    run.summary(metrics)
+    ours = {
+        key.removeprefix("simulate/"): value for key, value in metrics.items() if key.startswith("simulate/")
+    }
+    final = {
+        key.removeprefix("final_").replace("_", " "): value
+        for key, value in ours.items()
+        if key.startswith("final_")
+    }
+    facts = {
+        key.replace("_", " "): value
+        for key, value in ours.items()
+        if not key.startswith("final_") and key != "trajectory_hash"
+    }
+    sections = [
+        reference_section(references),
+        Section(
+            "Observables",
+            tables=(metrics_table(final, "last frame, mean over replicas"),),
+            pictures=pictures.series,
+        ),
+        errors,
+        Section("Configurations", tables=pictures.tables, pictures=pictures.maps),
+        Section("The run", tables=(metrics_table(facts),)),
+    ]
+    publish(
+        cfg,
+        run,
+        f"{cfg.protocol.name.capitalize()} on {lattice.name} {' × '.join(map(str, lattice.shape))}",
+        sections,
+        headline(references) or [Metric(key, value) for key, value in list(final.items())[:6]],
+        f"{result.steps} steps of dS/dt = s S × F − α S × (S × F) with {_which_field(cfg)}.",
+    )
+    return metrics
+
+
+def _which_field(cfg: DictConfig) -> str:
+    if cfg.hamiltonian.name == "none":
+        return "the field of the classical terms"
+    return "the exact field" if cfg.checkpoint is None else f"the learned field of {cfg.checkpoint}"
