@@ -59,7 +59,9 @@ def test_exact_and_learned_runs_start_alike_and_are_compared_frame_by_frame(tmp_
         assert (folder / f"{name}.png").exists()
 
 
-def test_agreement_needs_a_learned_field_and_several_initial_states(capsys: pytest.CaptureFixture[str]) -> None:
+def test_agreement_needs_a_learned_field_and_several_initial_states(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["task=agreement", "protocol.replicas=2"]) == 2
     assert "checkpoint=null: task=agreement needs a trained field" in capsys.readouterr().err
     assert main(["task=agreement", "checkpoint=tetrahedral"]) == 2

@@ -225,9 +225,7 @@ def test_the_size_of_the_papers_lies_between_an_experiment_and_the_command_line(
     assert large.lattice.shape[0] > small.lattice.shape[0]
     assert compose([*words, "scale=paper", "lattice.shape=[6,6]"]).lattice.shape == [6, 6]
     for others in ([], ["experiment=smoke"]):
-        with pytest.raises(
-            ConfigError, match=r"scale=paper: is known to .*tetrahedral_coarsening"
-        ):
+        with pytest.raises(ConfigError, match=r"scale=paper: is known to .*tetrahedral_coarsening"):
             check(compose([*others, "scale=paper"]))
 
 

@@ -30,7 +30,7 @@ def test_a_run_is_set_against_its_references(tmp_path: Path) -> None:
     references = (
         "references=[{quantity: energy, value: -2, tolerance: 3, source: theory},"
         "{quantity: nn_correlation, value: 0.5, time: 2, source: theory},"
-        "{quantity: nn_correlation, value: 1, tolerance: 1e-9, replica: lowest, label: perfect, source: theory},"
+        "{quantity: nn_correlation, value: 1, tolerance: 1e-9, replica: lowest, source: theory},"
         "{quantity: magnetisation, value: 0, time: 100, tolerance: 1, source: nobody gets there}]"
     )
     assert main([*CLASSICAL, references, f"output={tmp_path / 'run'}"]) == 0

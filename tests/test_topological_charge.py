@@ -40,6 +40,7 @@ def test_belavin_polyakov_skyrmion_has_charge_minus_one_and_its_mirror_plus_one(
         assert obs.skyrmion_number(lattice, texture) == -1
         assert obs.skyrmion_number(lattice, skyrmion(lattice, radius, -1)) == 1
         assert obs.skyrmion_number(lattice, -texture) == 1
+        assert obs.skyrmion_count(lattice, texture) == 1
         density = obs.topological_charge_density(lattice, texture)
         assert density.sum() == pytest.approx(-1, abs=1e-12)
         assert np.abs(density).max() < 0.5

@@ -49,7 +49,7 @@ from magsim.observables.pair_correlation import (
     spin_pair_correlation,
 )
 from magsim.observables.registry import OBSERVABLES, Observable, measure, select
-from magsim.observables.skyrmion import skyrmion_number, topological_charge_density
+from magsim.observables.skyrmion import skyrmion_count, skyrmion_number, topological_charge_density
 from magsim.observables.statistics import binder_cumulant, two_time_correlation
 from magsim.observables.structure_factor import (
     centred,
@@ -115,6 +115,7 @@ __all__ = [
     "second_moment_length",
     "select",
     "shell_correlation",
+    "skyrmion_count",
     "skyrmion_number",
     "smooth_chirality",
     "spin_pair_correlation",

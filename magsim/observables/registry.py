@@ -15,7 +15,7 @@ from magsim.observables.correlation_length import chirality_correlation_length, 
 from magsim.observables.domains import chirality_domain_size
 from magsim.observables.magnetisation import magnetisation
 from magsim.observables.ordering import ordering_wavenumber, ordering_weight
-from magsim.observables.skyrmion import skyrmion_number
+from magsim.observables.skyrmion import skyrmion_count, skyrmion_number
 from magsim.observables.walls import wall_anisotropy, wall_density
 from magsim.spins import ferromagnet
 
@@ -81,6 +81,7 @@ _ALL = (
     Observable("ordering_wavenumber", ordering_wavenumber, r"$|\mathbf{Q}|$", "1/a"),
     Observable("ordering_weight", ordering_weight, r"$\sum_{|\mathbf{q}|=|\mathbf{Q}|}S(\mathbf{q})/N$"),
     Observable("skyrmion_number", skyrmion_number, r"$Q$"),
+    Observable("skyrmion_count", skyrmion_count, r"$|Q|$"),
     Observable("ferromagnetic_fraction", ferromagnetic_fraction, r"$f_\mathrm{FM}$"),
     Observable("cluster_size", cluster_size, r"$\langle s\rangle_\mathrm{FM}$", "sites"),
     Observable("cluster_number", cluster_number, r"$n_\mathrm{FM}$"),

@@ -54,3 +54,18 @@ def skyrmion_number(lattice: Lattice, spins: Any) -> Any:
     """
     charge = topological_charge_density(lattice, spins).sum(-1)
     return namespace(spins).round(charge) + 0.0 if all(lattice.periodic) else charge
+
+
+def skyrmion_count(lattice: Lattice, spins: Any) -> Any:
+    """|Q| of :func:`skyrmion_number`, where only chance decides between skyrmions and their mirror images.
+
+    Args:
+        spins: ``(..., N, 3)`` unit vectors.
+
+    Returns:
+        ``(...)``, zero or positive.
+
+    Raises:
+        ConfigError: the lattice is not two-dimensional.
+    """
+    return abs(skyrmion_number(lattice, spins))

@@ -96,8 +96,8 @@ def agreement_page(
         f"Exact and learned {cfg.protocol.name} on {lattice.name} {size}",
         sections,
         shown,
-        f"{results['exact'].steps} steps from the same {len(results['exact'].spins)} initial states, with the "
-        f"exact field and with that of {cfg.checkpoint}.",
+        f"{results['exact'].steps} steps from the same {len(results['exact'].spins)} initial states, "
+        f"with the exact field and with that of {cfg.checkpoint}.",
     )
 
 

@@ -93,8 +93,8 @@ def _at(times: np.ndarray, values: np.ndarray, when: float | None) -> tuple[floa
 
 
 def metrics_of(references: Sequence[Reference]) -> dict[str, float]:
-    """``reference/<quantity>`` with ``_lowest`` and ``_t<time>`` where they apply: measured minus reference, of
-    what the run has reached."""
+    """``reference/<quantity>``, with ``_lowest`` and ``_t<time>`` where they apply: measured minus
+    reference, of what the run has reached."""
     return {r.key: r.measured - r.value for r in references if not math.isnan(r.measured)}
 
 
