@@ -126,6 +126,7 @@ def fits(value: Any, kind: Any) -> bool:
         return (
             isinstance(value, dict)
             and set(value) == set(hints)
+            and "???" not in value.values()  # a key without a default that was not given
             and all(fits(value[key], hints[key]) for key in hints)
         )
     if kind is float:
