@@ -9,9 +9,9 @@ import torch
 from magsim.lattice import make_lattice
 from magsim.observables import (
     chirality_pair_correlation,
-    pair_distances,
     ordering_wavenumber,
     ordering_weight,
+    pair_distances,
     spin_pair_correlation,
 )
 from magsim.spins import TEXTURES, random_spins

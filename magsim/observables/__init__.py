@@ -39,8 +39,6 @@ from magsim.observables.domains import (
 from magsim.observables.fourier import wavevectors
 from magsim.observables.growth import PowerLaw, effective_exponent, fit_growth
 from magsim.observables.magnetisation import magnetisation, magnetisation_vector
-from magsim.observables.peaks import Peak, structure_factor_peaks, symmetry_name
-from magsim.observables.radial import radial_average, radial_wavenumbers
 from magsim.observables.ordering import ordering_wavenumber, ordering_weight
 from magsim.observables.pair_correlation import (
     chirality_pair_correlation,
@@ -48,6 +46,8 @@ from magsim.observables.pair_correlation import (
     pair_distances,
     spin_pair_correlation,
 )
+from magsim.observables.peaks import Peak, structure_factor_peaks, symmetry_name
+from magsim.observables.radial import radial_average, radial_wavenumbers
 from magsim.observables.registry import OBSERVABLES, Observable, measure, select
 from magsim.observables.skyrmion import skyrmion_count, skyrmion_number, topological_charge_density
 from magsim.observables.statistics import binder_cumulant, two_time_correlation
@@ -105,9 +105,9 @@ __all__ = [
     "neighbour_sum",
     "nn_correlation",
     "ordering_vector",
-    "pair_distances",
     "ordering_wavenumber",
     "ordering_weight",
+    "pair_distances",
     "radial_average",
     "radial_wavenumbers",
     "rotation_order",

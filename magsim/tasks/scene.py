@@ -129,7 +129,9 @@ class Scene:
         end = len(self.frames) - 1
         numbers = sorted({round(end / 16), round(end / 4), end} - ({0} if end else set()))
         chosen = [self.frames[k] for k in numbers]
-        return self.trajectory.time[chosen], np.stack([self.trajectory.spins(k)[self.replica] for k in chosen])
+        return self.trajectory.time[chosen], np.stack(
+            [self.trajectory.spins(k)[self.replica] for k in chosen]
+        )
 
 
 def lowest_replica(trajectory: Trajectory) -> int:
