@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from magsim.dynamics.external import Driven
 from magsim.dynamics.integrators import FieldFunction, Integrator
-from magsim.dynamics.llg import component_major, largest_torque
-from magsim.dynamics.minimise import MINIMISERS
+from magsim.dynamics.llg import largest_torque
 from magsim.dynamics.protocols import Protocol
 from magsim.dynamics.share import WHOLE, Share
-from magsim.dynamics.thermostat import Noise, diffusion
+from magsim.dynamics.thermostat import Noise
+from magsim.dynamics.walk import Walk, make_walk
 from magsim.errors import RunError
 
 LENGTH_TOLERANCE = 1e-9
@@ -64,6 +64,7 @@ def evolve(
     record_every: int | None = None,
     replicas: Sequence[int] | None = None,
     share: Share = WHOLE,
+    tick: Callable[[int], None] | None = None,
 ) -> Iterator[Frame]:
     """Integrate and yield frames.
 
@@ -81,6 +82,12 @@ def evolve(
         record_every: overrides the protocol's.
         replicas: index of each replica, which selects its noise; default ``0 .. R-1``.
         share: which sites of the run the spins are.
+        tick: called after every step with the number of steps that it went on.
+
+    Classical fields in float64 on a CPU are integrated by compiled loops
+    (:mod:`magsim.dynamics.compiled`), other fields by torch operations. Whether the field is finite and how
+    large the torques are (``protocol=relax``) is looked at in every step of the latter on a CPU, and in every
+    sixteenth otherwise: a GPU would have to wait for the answer.
 
     Raises:
         ConfigError: at once, if the protocol and the integrator do not fit or dt is not chosen.
@@ -96,72 +103,57 @@ def evolve(
         raise ValueError(f"{len(noise.replicas)} replica indices for {len(spins)} replicas.")
     end = protocol.steps if n_steps is None else min(protocol.steps, start_step + n_steps)
     stride = protocol.record_every if record_every is None else record_every
-    spins = component_major(spins)
     protocol.check_field(bool(getattr(field, "conservative", True)))
     if protocol.minimiser is not None:
         integrator = replace(integrator, dt=1.0)  # there is no time: steps are counted
     protocol = protocol.timed(integrator.step_size)
-    return _frames(field, spins, integrator, protocol, noise, start_step, end, stride, share)
+    walk = make_walk(field, integrator, protocol, spins, noise, share, stride)
+    return _frames(walk, integrator, protocol, start_step, end, stride, share, tick)
 
 
 def _frames(
-    field: FieldFunction,
-    spins: Tensor,
+    walk: Walk,
     integrator: Integrator,
     protocol: Protocol,
-    noise: Noise,
     start: int,
     end: int,
     stride: int,
     share: Share,
+    tick: Callable[[int], None] | None,
 ) -> Iterator[Frame]:
-    step, dt = start, integrator.step_size
+    step = start
     last_good: Frame | None = None
-    driven = None if protocol.strongest is None else Driven(field, protocol, spins)
-    if driven is not None:
-        driven.at(step)
-        field = driven
-    minimiser = None if protocol.minimiser is None else MINIMISERS[protocol.minimiser](share)
-    energy, force = field(spins)
+    walk.enter(step)
     while True:
-        # checked every step: eigensolvers fail obscurely on spins that are not finite
-        fault = share.fault(None if _all_finite(force) else force.isfinite().all(-1))
-        if fault is not None:
-            raise EvolutionError(_sentence("the field is not finite", fault, step), last_good)
-        torque = 0.0
-        if protocol.watches_torque:
+        looks = step % walk.cadence == 0
+        due = step >= end or step % stride == 0
+        if looks or due:
+            fault = share.fault(walk.not_finite())
+            if fault is not None:
+                raise EvolutionError(_sentence("the field is not finite", fault, step), last_good)
+        torque = math.inf
+        if looks and protocol.watches_torque:
+            spins, _, force = walk.look()
             torque = share.largest(float(largest_torque(spins, force).max()))
-        stop = step >= end or (protocol.watches_torque and protocol.finished(torque))
-        stop = stop or (minimiser is not None and minimiser.stalled)
-        T = protocol.temperature(step, integrator.T)
-        if stop or step % stride == 0:
+        stop = step >= end or walk.stalled or protocol.finished(torque)
+        if stop or due:
+            spins, energy, force = walk.look()
             _check_lengths(spins, step, last_good, share)
-            frame = Frame(step, step * dt, spins, energy, force, T)
+            T = protocol.temperature(step, integrator.T)
+            frame = Frame(step, step * integrator.step_size, spins, energy, force, T)
             if step > start or start == 0:
                 yield frame
             last_good = frame
         if stop:
             return
-        if minimiser is not None:
-            if step % stride == 0:
-                minimiser.forget()
-            spins, energy, force = minimiser.step(field, spins, energy, force)
-            step += 1
-            continue
         later = min(protocol.goes_on_at(step, torque), end)
         if later == step:
-            thermal = noise.field(step, spins, diffusion(integrator.alpha, T, integrator.sense), dt)
-            spins = integrator.step(field, spins, force, thermal)
+            walk.advance(step)
             later += 1
+        walk.enter(later)
+        if tick is not None:
+            tick(later - step)
         step = later
-        if driven is not None:
-            driven.at(step)
-        energy, force = field(spins)
-
-
-def _all_finite(force: Tensor) -> bool:
-    """A sum is finite only if all its terms are, and much quicker than looking at each."""
-    return bool(torch.isfinite(force.sum())) or bool(torch.isfinite(force).all())  # a sum may overflow
 
 
 def _check_lengths(spins: Tensor, step: int, last_good: Frame | None, share: Share) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from magsim.dynamics import philox
 from magsim.spins import seed_sequence
 
 
@@ -33,12 +34,11 @@ def diffusion(alpha: float, T: float, sense: int = 1) -> float:
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard normal numbers that depend on (seed, replica, step) and on nothing else.
+    """Standard normal numbers that depend on (seed, replica, step, site) and on nothing else.
 
-    A counter-based generator (Philox; Salmon et al., SC11, doi:10.1145/2063384.2063405) takes its key from
-    seed and replica and its counter from the step: a run resumed at step n draws what the whole run would
-    have drawn, and a replica draws the same alone as in a batch. The numbers are made on the CPU, so that all
-    devices see the same.
+    A counter-based generator (:mod:`magsim.dynamics.philox`) takes its key from seed and replica and its
+    counter from step and site: a run resumed at step n draws what the whole run would have drawn, a replica
+    draws the same alone as in a batch, and every device draws the same to rounding, where it needs it.
 
     Attributes:
         seed: the seed of the run.
@@ -49,20 +49,25 @@ class Noise:
     replicas: tuple[int, ...]
 
     @cached_property
-    def _keys(self) -> list[np.ndarray]:
-        return [seed_sequence(self.seed, "thermostat", r).generate_state(2, np.uint64) for r in self.replicas]
+    def keys(self) -> np.ndarray:
+        """``(R, 2)`` words of 32 bits, as uint64."""
+        states = [seed_sequence(self.seed, "thermostat", r).generate_state(2) for r in self.replicas]
+        return np.array(states, dtype=np.uint64).reshape(-1, 2)
 
-    def normals(self, step: int, n_sites: int) -> np.ndarray:
-        """``(R, N, 3)`` float64 for one step."""
-        # the generator counts up in the low words: each step owns 2^192 blocks of its own
-        counter = np.array([0, 0, 0, step], dtype=np.uint64)
-        streams = (np.random.Generator(np.random.Philox(key=key, counter=counter)) for key in self._keys)
+    def normals(self, step: int, n_sites: int, device: torch.device | str = "cpu") -> torch.Tensor:
+        """``(R, N, 3)`` float64 for one step, made on the device."""
+        if torch.device(device).type != "cpu":
+            made = [philox.normals((int(a), int(b)), step, 0, n_sites, device) for a, b in self.keys]
+            return torch.stack(made).transpose(-1, -2)
         # component by component, the memory order in which spins are integrated
-        return np.stack([stream.standard_normal((3, n_sites)) for stream in streams]).swapaxes(-1, -2)
+        out = np.empty((len(self.keys), 3 * n_sites))
+        for (a, b), numbers in zip(self.keys, out, strict=True):
+            philox.fill(a, b, np.uint64(step), 0, 1, n_sites, 1.0, numbers, 0, n_sites)
+        return torch.from_numpy(out.reshape(-1, 3, n_sites)).transpose(-1, -2)
 
     def field(self, step: int, spins: torch.Tensor, D: float, dt: float) -> torch.Tensor | None:
         """Thermal field ``h = sqrt(2 D / dt) xi`` like ``spins`` ``(R, N, 3)``, constant over the step; None
         if D = 0."""
         if D == 0:
             return None
-        return torch.from_numpy(np.sqrt(2 * D / dt) * self.normals(step, spins.shape[-2])).to(spins)
+        return ((2 * D / dt) ** 0.5 * self.normals(step, spins.shape[-2], spins.device)).to(spins.dtype)

@@ -13,6 +13,7 @@ from numba import njit
 from scipy import sparse
 
 from magsim.errors import ConfigError
+from magsim.hamiltonian.stencil import Bond, Stencil, bonds_of
 from magsim.lattice import Lattice
 
 LEVI_CIVITA = np.zeros((3, 3, 3))
@@ -34,8 +35,6 @@ def _z(direction: np.ndarray) -> np.ndarray:
 
 # kind -> unit vector of D_ij from the unit vectors (M, 3) of the bonds i -> j; all are odd, D_ji = -D_ij
 DM_KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"bloch": _bloch, "neel": _neel, "z": _z}
-
-LONG = 1024  # sites from which one sparse product per spin component costs less than reordering the spins
 
 
 @njit(cache=True)
@@ -165,12 +164,12 @@ class ClassicalHamiltonian:
             raise ValueError(
                 f"spins have shape {tuple(spins.shape)}, the lattice needs (..., {self.n_sites}, 3)."
             )
-        if isinstance(spins, torch.Tensor):
-            if spins.device.type == "cpu":
-                energy, field = self._evaluate(spins.detach().numpy())
-                return torch.from_numpy(np.asarray(energy)), torch.from_numpy(field)
-            return self._evaluate(spins.detach())
-        return self._evaluate(np.asarray(spins))
+        if not isinstance(spins, torch.Tensor):
+            return self._on_cpu(np.asarray(spins))
+        if spins.device.type != "cpu":
+            return self._by_shifts(spins.detach())
+        energy, field = self._on_cpu(spins.detach().numpy())
+        return torch.from_numpy(np.asarray(energy)), torch.from_numpy(field)
 
     def energy(self, spins: Any) -> Any:
         """Energy ``(...)`` alone."""
@@ -180,70 +179,76 @@ class ClassicalHamiltonian:
         """Field ``(..., N, 3)`` alone."""
         return self.energy_and_field(spins)[1]
 
-    def _evaluate(self, spins: Any) -> tuple[Any, Any]:
-        field = self._pair_field(spins)
-        energy = -0.5 * (spins * field).sum((-2, -1))
-        if self.easy_axis:
-            n = self._like(np.asarray(self.axis) / np.linalg.norm(self.axis), spins)
-            along = spins @ n
-            energy = energy - self.easy_axis * (along**2).sum(-1)
-            field = field + 2 * self.easy_axis * along[..., None] * n
-        if any(self.zeeman):
-            B = self._like(np.asarray(self.zeeman), spins)
-            energy = energy - (spins @ B).sum(-1)
-            field = field + B
-        return energy, field
-
-    def _pair_field(self, spins: Any) -> Any:
-        """``-C.S`` by one sparse product for all replicas."""
-        if self.coupling.nnz == 0:
-            return 0.0 * spins
-        n, rows = self.n_sites, self.coupling.shape[0]
-        flat = spins.reshape(-1, n, 3)
-        if rows == n >= LONG and isinstance(flat, np.ndarray) and flat.strides[1] == flat.itemsize:
-            return self._by_component(flat).reshape(spins.shape)
-        if len(flat) == 1:
-            columns = flat.reshape(rows, -1)
-            return -self._product(columns).reshape(spins.shape)
-        if rows == n:  # (replicas, N, 3) -> (N, replicas * 3)
-            product = self._product(flat.swapaxes(0, 1).reshape(n, -1))
-            product = product.reshape(n, -1, 3).swapaxes(0, 1)
-        else:
-            product = self._product(flat.reshape(-1, rows).swapaxes(0, 1)).swapaxes(0, 1)
-        return -product.reshape(spins.shape)
-
-    def _by_component(self, flat: np.ndarray) -> np.ndarray:
-        """The same for exchange alone on spins ``(R, N, 3)`` whose components are contiguous, without
-        reordering them; the field has that order, too."""
-        components = flat.swapaxes(1, 2).reshape(-1, self.n_sites)
-        product = np.empty_like(components)
-        for k, component in enumerate(components):
-            product[k] = self.coupling @ component
-        np.negative(product, out=product)
-        return product.reshape(-1, 3, self.n_sites).swapaxes(1, 2)
-
-    def _product(self, columns: Any) -> Any:
-        if isinstance(columns, torch.Tensor):
-            return self._torch_coupling(columns.dtype, columns.device) @ columns
-        return (self.coupling @ columns).astype(columns.dtype, copy=False)
+    @cached_property
+    def _bonds(self) -> list[Bond]:
+        dm = (lambda direction: self.dm * DM_KINDS[self.dm_kind](direction)) if self.dm else None
+        return bonds_of(self.lattice, self.heisenberg, dm)
 
     @cached_property
-    def _torch_matrices(self) -> dict[tuple[torch.dtype, torch.device], torch.Tensor]:
+    def stencil(self) -> Stencil:
+        """The terms in the form of the compiled loops."""
+        n = np.asarray(self.axis) / np.linalg.norm(self.axis)
+        return Stencil(self.lattice, self._bonds, np.array([*self.zeeman, *n, 2 * self.easy_axis]))
+
+    def _on_cpu(self, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        flat = spins.reshape(-1, self.n_sites, 3)
+        energy, field = self.stencil.energy_and_field(flat)
+        field = field.astype(spins.dtype, copy=False)
+        return energy.astype(spins.dtype).reshape(spins.shape[:-2]), field.reshape(spins.shape)
+
+    def _by_shifts(self, spins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same with torch operations on whole arrays, for any device: each bond of the crystal is one
+        shifted view of the lattice with halos."""
+        lattice, constants = self.lattice, self._constants(spins)
+        cells = spins.reshape(-1, *lattice.shape, lattice.n_basis, 3)
+        reach = [max((abs(int(bond.cell[a])) for bond in self._bonds), default=0) for a in range(lattice.dim)]
+        wide = cells
+        for axis, n in enumerate(reach):
+            wide = with_halo(wide, axis + 1, n, lattice.periodic[axis])
+        fields = []
+        for b in range(lattice.n_basis):
+            total = torch.zeros_like(cells[..., b, :]) + constants["B"]
+            for bond, D in zip(self._bonds, constants["D"], strict=True):
+                if bond.source != b:
+                    continue
+                view = wide[..., bond.target, :]
+                for axis, n in enumerate(reach):
+                    view = view.narrow(axis + 1, n + int(bond.cell[axis]), lattice.shape[axis])
+                if bond.exchange:
+                    total = torch.sub(total, view, alpha=bond.exchange)
+                if bond.dm.any():
+                    total = total - torch.linalg.cross(view, D.expand_as(view))
+            fields.append(total)
+        field = torch.stack(fields, dim=-2).reshape(spins.shape)
+        if self.easy_axis:
+            n = constants["n"]
+            field = field + (2 * self.easy_axis * (spins * n).sum(-1, keepdim=True)) * n
+        return -0.5 * (spins * (field + constants["B"])).sum((-2, -1)), field
+
+    @cached_property
+    def _known(self) -> dict[tuple[torch.dtype, torch.device], dict[str, torch.Tensor]]:
         return {}
 
-    def _torch_coupling(self, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-        key = (dtype, device)
-        if key not in self._torch_matrices:
-            C = self.coupling
-            rows = torch.from_numpy(C.indptr.astype(np.int64))
-            columns = torch.from_numpy(C.indices.astype(np.int64))
-            values = torch.from_numpy(C.data).to(dtype)
-            matrix = torch.sparse_csr_tensor(rows, columns, values, size=C.shape)
-            self._torch_matrices[key] = matrix.to(device)
-        return self._torch_matrices[key]
+    def _constants(self, spins: torch.Tensor) -> dict[str, torch.Tensor]:
+        """B, n and the D of all bonds, sent to a device once."""
+        key = (spins.dtype, spins.device)
+        if key not in self._known:
+            D = np.array([bond.dm for bond in self._bonds]).reshape(-1, 3)
+            n = np.asarray(self.axis) / np.linalg.norm(self.axis)
+            values = {"B": np.asarray(self.zeeman), "n": n, "D": D}
+            self._known[key] = {name: torch.from_numpy(value).to(spins) for name, value in values.items()}
+        return self._known[key]
 
-    @staticmethod
-    def _like(vector: np.ndarray, spins: Any) -> Any:
-        if isinstance(spins, torch.Tensor):
-            return torch.from_numpy(vector).to(spins)
-        return vector.astype(spins.dtype, copy=False)
+
+def with_halo(x: torch.Tensor, axis: int, width: int, periodic: bool) -> torch.Tensor:
+    """``x`` with ``width`` more cells at both ends of an axis: copies of its other end, or zeros."""
+    if width == 0:
+        return x
+    n = x.shape[axis]
+    if not periodic:
+        nothing = torch.zeros_like(x.narrow(axis, 0, 1)).repeat_interleave(width, dim=axis)
+        return torch.cat([nothing, x, nothing], dim=axis)
+    copies = [x] * (width // n)
+    rest = width % n
+    ends = x.narrow(axis, n - rest, rest), x.narrow(axis, 0, rest)
+    return torch.cat([ends[0], *copies, x, *copies, ends[1]], dim=axis)

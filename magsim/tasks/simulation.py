@@ -31,7 +31,7 @@ from magsim.errors import ConfigError, RunError
 from magsim.lattice import Lattice
 from magsim.observables import measure
 from magsim.runs import Run
-from magsim.tasks.simulation_recorder import CountedField, Recorder, Watcher
+from magsim.tasks.simulation_recorder import Recorder, StepCounter, Watcher
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +156,10 @@ def simulate(
     began = time.monotonic()
     if first < protocol.steps:
         with run.progress(label, protocol.steps, "steps", done=first) as bar:
-            per_step = integrator.evaluations if protocol.minimiser is None else 1
-            counted = CountedField(field, per_step, bar, spins.shape[0] * spins.shape[1])
-            frames = evolve(
-                counted, torch.from_numpy(spins).to(device), integrator, protocol, seed, start_step=first
-            )
-            _record(frames, store, recorder, watchers, counted, protocol)
+            counter = StepCounter(bar, spins.shape[0] * spins.shape[1])
+            start_spins = torch.from_numpy(spins).to(device)
+            frames = evolve(field, start_spins, integrator, protocol, seed, start_step=first, tick=counter)
+            _record(frames, store, recorder, watchers, counter, protocol)
     seconds = max(time.monotonic() - began, 1e-9)
     content_hash = store.finish()
     done = store.last_step or 0
@@ -185,7 +183,7 @@ def _record(
     store: TrajectoryWriter,
     recorder: Recorder,
     watchers: Sequence[Watcher],
-    counted: CountedField,
+    counter: StepCounter,
     protocol: Protocol,
 ) -> None:
     """Store and measure frames as they come."""
@@ -201,11 +199,11 @@ def _record(
             for watcher in watchers:
                 if watcher.wants(frame.step):
                     watcher.see(frame.step, frame.time, to_numpy(frame.spins), to_numpy(frame.field))
-            counted.info = recorder.info(frame.spins, frame.energy)
+            counter.info = recorder.info(frame.spins, frame.energy)
     except EvolutionError as error:
         raise RunError(_told(error, store)) from error
     finally:
-        counted.flush()
+        counter.flush()
 
 
 def trajectory_key(

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from magsim.arrays import to_numpy
-from magsim.dynamics import EffectiveField
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.observables import measure, nn_correlation
@@ -32,12 +31,10 @@ class Watcher(Protocol):
         ...
 
 
-class CountedField:
-    """A field that moves the progress bar on, also between frames.
+class StepCounter:
+    """Moves the progress bar on after every step, also between frames.
 
     Args:
-        field: what is evaluated.
-        per_step: evaluations in one time step.
         bar: counts steps.
         n_spins: spins updated in one step.
 
@@ -45,24 +42,21 @@ class CountedField:
         info: numbers shown beside the bar.
     """
 
-    def __init__(self, field: EffectiveField, per_step: int, bar: ProgressBar, n_spins: int) -> None:
+    def __init__(self, bar: ProgressBar, n_spins: int) -> None:
         self.info: dict[str, float] = {}
-        self._field, self._per_step, self._bar, self._n_spins = field, per_step, bar, n_spins
-        self._calls, self._told, self._updated = -1, 0, time.monotonic()  # the first call is no step
+        self._bar, self._n_spins = bar, n_spins
+        self._steps, self._told, self._updated = 0, 0, time.monotonic()
 
-    def __call__(self, spins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        values = self._field(spins)
-        self._calls += 1
-        if self._calls % self._per_step == 0 and time.monotonic() - self._updated > UPDATE_INTERVAL:
+    def __call__(self, steps: int) -> None:
+        self._steps += steps
+        if time.monotonic() - self._updated > UPDATE_INTERVAL:
             self.flush()
-        return values
 
     def flush(self) -> None:
         """Tell the bar about all steps so far."""
-        steps = max(self._calls, 0) // self._per_step
-        self._bar.advance(steps - self._told)
+        self._bar.advance(self._steps - self._told)
         self._bar.advance(0, **self.info, **{"spin updates/s": f"{self._bar.rate * self._n_spins:.3g}"})
-        self._told, self._updated = steps, time.monotonic()
+        self._told, self._updated = self._steps, time.monotonic()
 
 
 class Recorder:

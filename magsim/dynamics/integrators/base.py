@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -74,6 +74,11 @@ class Integrator(ABC):
     def check_field(self, field: FieldFunction) -> None:
         """Raise ConfigError where the method cannot take the field; most take any."""
         return None
+
+    def sweeps(self) -> tuple[tuple[Any, tuple[float, ...]], ...]:
+        """A step as sweeps of :mod:`magsim.dynamics.sweeps` with their constants, for classical fields on a
+        CPU; empty where the method has none."""
+        return ()
 
     @abstractmethod
     def step(

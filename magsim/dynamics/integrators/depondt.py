@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from magsim.dynamics.integrators.base import FieldFunction, Integrator, add
 from magsim.dynamics.llg import cross, dot, rotation_vector
+from magsim.dynamics.sweeps import rotation
 from magsim.spins import normalise
 
 
@@ -26,6 +27,9 @@ class Depondt(Integrator):
     order: ClassVar[int] = 2
     evaluations: ClassVar[int] = 2
     error_constant: ClassVar[float] = 12.0  # of the mean of two A, while the neighbours turn
+
+    def sweeps(self) -> tuple[tuple[Any, tuple[float, ...]], ...]:
+        return (rotation, (0.0, self.step_size)), (rotation, (self.step_size / 2, self.step_size / 2))
 
     def step(
         self, field: FieldFunction, spins: Tensor, force: Tensor, thermal: Tensor | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from magsim.dynamics.integrators.base import FieldFunction, Integrator, add
 from magsim.dynamics.llg import rate
+from magsim.dynamics.sweeps import runge_kutta
 from magsim.spins import normalise
 
 
@@ -23,6 +24,15 @@ class RK4(Integrator):
     order: ClassVar[int] = 4
     evaluations: ClassVar[int] = 4
     error_constant: ClassVar[float] = 120.0
+
+    def sweeps(self) -> tuple[tuple[Any, tuple[float, ...]], ...]:
+        dt = self.step_size
+        return (
+            (runge_kutta, (0.0, dt / 2, 0.0, 1.0)),
+            (runge_kutta, (0.0, dt / 2, 1.0, 2.0)),
+            (runge_kutta, (0.0, dt, 1.0, 2.0)),
+            (runge_kutta, (dt / 6, dt / 6, 0.0, 0.0)),
+        )
 
     def step(
         self, field: FieldFunction, spins: Tensor, force: Tensor, thermal: Tensor | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from magsim.dynamics.integrators.base import FieldFunction, Integrator, add
 from magsim.dynamics.llg import cross, dot, rotation_vector
+from magsim.dynamics.sweeps import semi_implicit
 from magsim.spins import normalise
 
 
@@ -28,6 +29,9 @@ class SIB(Integrator):
     order: ClassVar[int] = 2
     evaluations: ClassVar[int] = 2
     error_constant: ClassVar[float] = 12.0
+
+    def sweeps(self) -> tuple[tuple[Any, tuple[float, ...]], ...]:
+        return (semi_implicit, (self.step_size / 2, 1.0)), (semi_implicit, (self.step_size / 2, 0.0))
 
     def step(
         self, field: FieldFunction, spins: Tensor, force: Tensor, thermal: Tensor | None = None

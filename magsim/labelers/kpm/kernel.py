@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from magsim.labelers.kpm.simd import LANES, fma, fnma, load, mul, splat, store, sub, total
+from magsim.simd import LANES, fma, fnma, load, mul, splat, store, sub, total
 
 OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 SITE = 4 * LANES  # numbers of one site

@@ -110,7 +110,7 @@ class LatticeRecursion:
 
     def forward(self, columns: np.ndarray, steps: int) -> tuple[np.ndarray, Any]:
         from magsim.labelers.kpm import kernel
-        from magsim.labelers.kpm.simd import aligned
+        from magsim.simd import aligned
 
         vectors = aligned((2, len(columns) * 16))
         vectors[0] = self._packed(columns)
@@ -122,7 +122,7 @@ class LatticeRecursion:
 
     def backward(self, columns: np.ndarray, state: Any, p: np.ndarray, q: np.ndarray) -> tuple[Any, float]:
         from magsim.labelers.kpm import kernel
-        from magsim.labelers.kpm.simd import aligned
+        from magsim.simd import aligned
 
         density = np.zeros((len(columns) // 2, 4))
         weights = np.stack([2 * p, q, np.concatenate([[0.0], q[:-1]])], axis=1)

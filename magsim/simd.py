@@ -1,4 +1,4 @@
-"""Eight float64 at a time in numba functions, in registers.
+"""Eight float64 at a time in numba functions, in registers: ``+ - * /`` work on them as on numbers.
 
 Loops over a short contiguous axis inside a kernel leave the compiler to prove that arrays do not overlap,
 which it cannot: the vectors are therefore spelled out. LLVM turns the eight lanes into whatever the processor
@@ -7,12 +7,13 @@ has (one AVX-512 register, two of AVX2, four of NEON).
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import extending
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import models, register_model
 
 LANES = 8
@@ -116,6 +117,85 @@ def fnma(typing: Any, a: Any, b: Any, c: Any) -> Any:
         return builder.fsub(args[2], builder.fmul(args[0], args[1], flags=_FAST), flags=_FAST)
 
     return lanes(lanes, lanes, lanes), code
+
+
+def _binary(name: str, doc: str) -> Any:
+    """An operation of two vectors that LLVM has an instruction for."""
+
+    def operation(typing: Any, a: Any, b: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return getattr(builder, name)(args[0], args[1], flags=("contract",))
+
+        return lanes(lanes, lanes), code
+
+    operation.__name__, operation.__doc__ = name, doc
+    return intrinsic(operation)
+
+
+_add = _binary("fadd", "``a + b``.")
+_minus = _binary("fsub", "``a - b``.")
+_times = _binary("fmul", "``a b``.")
+_over = _binary("fdiv", "``a / b``.")
+
+
+def _define(symbol: Any, operation: Any) -> None:
+    """The operator for two vectors, and for a vector and a number."""
+
+    @extending.overload(symbol, strict=False)  # annotations differ
+    def typed(a: Any, b: Any) -> Any:
+        if a is lanes and b is lanes:
+            return lambda a, b: operation(a, b)
+        if a is lanes and isinstance(b, types.Float):
+            return lambda a, b: operation(a, splat(b))
+        if b is lanes and isinstance(a, types.Float):
+            return lambda a, b: operation(splat(a), b)
+        return None
+
+
+for _symbol, _operation in (
+    (operator.add, _add),
+    (operator.sub, _minus),
+    (operator.mul, _times),
+    (operator.truediv, _over),
+):
+    _define(_symbol, _operation)
+
+
+def _llvm(builder: Any, name: str) -> Any:
+    kind = ir.FunctionType(_VECTOR, [_VECTOR])
+    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64")
+
+
+def _unary(name: str, doc: str) -> Any:
+    """A function of one vector that LLVM knows by name."""
+
+    def function(typing: Any, a: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.call(_llvm(builder, name), args)
+
+        return lanes(lanes), code
+
+    function.__name__, function.__doc__ = name, doc
+    return intrinsic(function)
+
+
+sqrt = _unary("sqrt", "Square roots.")
+rint = _unary("rint", "The nearest integers.")
+
+
+@intrinsic
+def largest(typing: Any, a: Any) -> Any:
+    """The largest of the absolute values; not that of a NaN."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        absolute = builder.call(_llvm(builder, "fabs"), args)
+        parts = [builder.extract_element(absolute, ir.IntType(32)(k)) for k in range(LANES)]
+        best = parts[0]
+        for part in parts[1:]:
+            best = builder.select(builder.fcmp_ordered(">", part, best), part, best)
+        return best
+
+    return types.float64(lanes), code
 
 
 @intrinsic

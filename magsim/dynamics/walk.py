@@ -1,0 +1,181 @@
+"""The state of a run and how it moves on: by torch operations, or for classical fields by compiled loops."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from magsim.dynamics.compiled import CompiledSteps, compilable
+from magsim.dynamics.effective_field import ClassicalField
+from magsim.dynamics.external import Driven
+from magsim.dynamics.integrators import FieldFunction, Integrator
+from magsim.dynamics.llg import component_major
+from magsim.dynamics.minimise import MINIMISERS
+from magsim.dynamics.protocols import Protocol
+from magsim.dynamics.share import WHOLE, Share
+from magsim.dynamics.thermostat import Noise, diffusion
+
+CADENCE = 16  # steps
+
+
+class Walk(ABC):
+    """Spins in a field and a bath.
+
+    Attributes:
+        cadence: steps between two looks at the state, where a look makes a GPU wait or costs a field.
+        stalled: the state cannot move on.
+    """
+
+    cadence: int
+    stalled: bool = False
+
+    def __init__(self, field: FieldFunction, integrator: Integrator, protocol: Protocol, spins: Tensor) -> None:
+        self._integrator, self._protocol = integrator, protocol
+        self._driven = None if protocol.strongest is None else Driven(field, protocol, spins)
+        self._field = field if self._driven is None else self._driven
+
+    @abstractmethod
+    def enter(self, step: int) -> None:
+        """The spins stay, the external field is that of ``step`` from now on."""
+
+    @abstractmethod
+    def look(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Spins ``(R, N, 3)``, energies and fields."""
+
+    @abstractmethod
+    def not_finite(self) -> Tensor | None:
+        """None if the field is finite, else ``(R, N)``: where it is. What is not finite stays so."""
+
+    @abstractmethod
+    def advance(self, step: int) -> None:
+        """Do one step; :meth:`enter` follows."""
+
+    def _strength(self, step: int) -> float:
+        """D of the bath."""
+        T = self._protocol.temperature(step, self._integrator.T)
+        return diffusion(self._integrator.alpha, T, self._integrator.sense)
+
+
+class TorchWalk(Walk):
+    """Any field, by the step of the integrator."""
+
+    def __init__(
+        self,
+        field: FieldFunction,
+        integrator: Integrator,
+        protocol: Protocol,
+        spins: Tensor,
+        noise: Noise,
+    ) -> None:
+        super().__init__(field, integrator, protocol, spins)
+        # every step where it costs little: eigensolvers fail obscurely on spins that are not finite
+        self.cadence = 1 if spins.device.type == "cpu" else CADENCE
+        self._spins, self._noise = component_major(spins), noise
+
+    def enter(self, step: int) -> None:
+        if self._driven is not None:
+            self._driven.at(step)
+        self._energy, self._force = self._field(self._spins)
+
+    def look(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self._spins, self._energy, self._force
+
+    def not_finite(self) -> Tensor | None:
+        # a sum is finite only if all its terms are, and much quicker than looking at each; it may overflow
+        if bool(torch.isfinite(self._force.sum())) or bool(torch.isfinite(self._force).all()):
+            return None
+        return self._force.isfinite().all(-1)
+
+    def advance(self, step: int) -> None:
+        D, dt = self._strength(step), self._integrator.step_size
+        thermal = self._noise.field(step, self._spins, D, dt)
+        self._spins = self._integrator.step(self._field, self._spins, self._force, thermal)
+
+
+class MinimiserWalk(TorchWalk):
+    """Downhill by a minimiser of the protocol, which forgets its past at every multiple of ``stride``."""
+
+    def __init__(
+        self,
+        field: FieldFunction,
+        integrator: Integrator,
+        protocol: Protocol,
+        spins: Tensor,
+        noise: Noise,
+        share: Share,
+        stride: int,
+    ) -> None:
+        super().__init__(field, integrator, protocol, spins, noise)
+        self.cadence, self._stride, self._moved = 1, stride, False
+        self._minimiser = MINIMISERS[str(protocol.minimiser)](share)
+
+    def enter(self, step: int) -> None:
+        if not self._moved:  # a step ends with the field where it leads
+            super().enter(step)
+
+    def advance(self, step: int) -> None:
+        if step % self._stride == 0:
+            self._minimiser.forget()
+        state = self._minimiser.step(self._field, self._spins, self._energy, self._force)
+        self._spins, self._energy, self._force = state
+        self._moved, self.stalled = True, self._minimiser.stalled
+
+
+class CompiledWalk(Walk):
+    """Classical fields on a CPU; energy and field are computed when somebody looks."""
+
+    cadence = CADENCE
+
+    def __init__(
+        self,
+        field: ClassicalField,
+        integrator: Integrator,
+        protocol: Protocol,
+        spins: Tensor,
+        noise: Noise,
+    ) -> None:
+        super().__init__(field, integrator, protocol, spins)
+        self._steps = CompiledSteps(field, integrator, spins, noise)
+        self._known: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def enter(self, step: int) -> None:
+        self._known = None
+        if self._driven is not None:
+            self._driven.at(step)
+            self._steps.set_external(self._protocol.external(step))
+
+    def look(self) -> tuple[Tensor, Tensor, Tensor]:
+        if self._known is None:
+            spins = self._steps.spins
+            self._known = (spins, *self._field(spins))
+        return self._known
+
+    def not_finite(self) -> Tensor | None:
+        return None if self._steps.finite() else self._steps.spins.isfinite().all(-1)
+
+    def advance(self, step: int) -> None:
+        self._steps.advance(step, self._strength(step))
+
+
+def make_walk(
+    field: FieldFunction,
+    integrator: Integrator,
+    protocol: Protocol,
+    spins: Tensor,
+    noise: Noise,
+    share: Share = WHOLE,
+    stride: int = 1,
+) -> Walk:
+    """The minimiser of the protocol if it has one, compiled loops where they can be had, else torch.
+
+    Args:
+        share: which sites of the run the spins are.
+        stride: steps between recorded frames.
+    """
+    if protocol.minimiser is not None:
+        return MinimiserWalk(field, integrator, protocol, spins, noise, share, stride)
+    if share is WHOLE and isinstance(field, ClassicalField) and compilable(field, integrator, spins):
+        return CompiledWalk(field, integrator, protocol, spins, noise)
+    return TorchWalk(field, integrator, protocol, spins, noise)
