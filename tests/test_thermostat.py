@@ -20,6 +20,7 @@ from magsim.dynamics import (
     diffusion,
     evolve,
     make_integrator,
+    philox,
 )
 from magsim.errors import ConfigError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
@@ -106,6 +107,40 @@ def test_noise_depends_on_seed_replica_and_step_alone():
         Noise(7, (3,)).normals(6, 10),
     ):
         assert not np.isclose(other[0], both[1]).any()
+
+
+def test_philox_gives_the_words_of_its_authors():
+    """The known answers of Random123 for ten rounds."""
+    pi = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0)
+    for counter, key, answer in (
+        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        ((philox.LOW,) * 4, (philox.LOW,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+        (*pi, (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
+    ):
+        words = philox.words(*(torch.tensor([c]) for c in counter), *key)
+        assert tuple(int(word) for word in words) == answer
+
+
+@pytest.mark.parametrize("step", [3, 2**32 + 3])
+def test_noise_by_torch_operations_equals_that_of_the_compiled_loop(step):
+    """What a GPU draws, here on the CPU, for all sites and for some of them."""
+    noise = Noise(7, (4,))
+    key = (int(noise.keys[0, 0]), int(noise.keys[0, 1]))
+    compiled = noise.normals(step, 5000)[0].T
+    drawn = philox.normals(key, step, 0, 5000, "cpu")
+    torch.testing.assert_close(drawn, compiled, rtol=0, atol=1e-13)
+    torch.testing.assert_close(philox.normals(key, step, 70, 9, "cpu"), drawn[:, 70:79], rtol=0, atol=0)
+    assert not np.isclose(noise.normals(3 + 2**32 - step + 3, 5000)[0].T, compiled).any()
+
+
+def test_normals_follow_the_distribution_into_its_tails():
+    x = Noise(1, (0,)).normals(0, 2_000_000).numpy().ravel()
+    for z in (3.0, 4.0):
+        expected = len(x) * stats.norm.sf(z)
+        for tail in (x > z, x < -z):
+            assert tail.sum() == pytest.approx(expected, abs=4 * math.sqrt(expected))
+    assert x.var() == pytest.approx(1, abs=4 * math.sqrt(2 / len(x)))
+    assert (x**4).mean() == pytest.approx(3, abs=4 * math.sqrt(96 / len(x)))
 
 
 PAIRS = ClassicalField(ClassicalHamiltonian(make_lattice("square", (4, 4)), heisenberg=(-1.0, 0.2), dm=0.3))

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from magsim.dynamics.effective_field import ClassicalField
 from magsim.dynamics.integrators import INTEGRATORS, FieldFunction, Integrator
+from magsim.dynamics.integrators.midpoint import MAX_ITERATIONS, TOLERANCE, not_converged
 from magsim.dynamics.philox import fill_rows
+from magsim.dynamics.sweeps import unit
 from magsim.dynamics.thermostat import Noise
 
 PARALLEL = 1 << 16  # sites and replicas from which threads share a sweep
@@ -42,7 +44,7 @@ class CompiledSteps:
 
     def __init__(self, field: ClassicalField, integrator: Integrator, spins: Tensor, noise: Noise) -> None:
         self._stencil, self._noise, self._dt = field.hamiltonian.stencil, noise, integrator.step_size
-        self._plan = integrator.sweeps()
+        self._plan, self._is_implicit = integrator.sweeps(), integrator.implicit
         *neighbours, onsite = self._stencil.terms
         self._onsite = onsite.copy()
         self._terms, self._zeeman = (*neighbours, self._onsite), onsite[:3]
@@ -77,18 +79,39 @@ class CompiledSteps:
         if hot:
             self._run(partial(self._draw, step, float(np.sqrt(2 * D / self._dt))))
         start = x = self._spins
+        if self._is_implicit:
+            self._spins = self._implicit(hot)
+            return
         for sweep, c in self._plan:
             out = next(b for b in self._buffers if b is not start and b is not x)
             self._run(partial(self._sweep, sweep, c, start, x, out, hot))
             x = out
         self._spins = x
 
-    def _run(self, work: Any) -> None:
-        if self._pool is None:
-            for task in self._tasks:
-                work(task)
-        else:
-            list(self._pool.map(work, self._tasks))
+    def _implicit(self, hot: bool) -> np.ndarray:
+        """The only sweep again and again, for each replica until its spins stay."""
+        (sweep, c), start = self._plan[0], self._spins
+        a, b = (buffer for buffer in self._buffers if buffer is not start)
+        self._kept[:] = start
+        for r in range(len(start)):
+            tasks = [task for task in self._tasks if task[0] == r]
+            x, out = start, a
+            change = self._run(partial(self._sweep, sweep, c, start, x, out, hot), tasks)
+            for _ in range(MAX_ITERATIONS):
+                x, out = out, b if out is a else a
+                change = self._run(partial(self._sweep, sweep, c, start, x, out, hot), tasks)
+                if change <= TOLERANCE:
+                    break
+            else:
+                raise not_converged(change, TOLERANCE)
+        self._run(lambda task: unit(*task[1:], self._stencil.grid, self._kept[task[0]], a[task[0]]))
+        return a
+
+    def _run(self, work: Any, tasks: Any = None) -> float:
+        """Work on parts of the rows; the largest of what it returns."""
+        tasks = self._tasks if tasks is None else tasks
+        results = map(work, tasks) if self._pool is None else self._pool.map(work, tasks)
+        return max(result or 0.0 for result in results)
 
     def _draw(self, step: int, scale: float, task: tuple[int, int, int]) -> None:
         r, low, high = task
@@ -106,7 +129,8 @@ class CompiledSteps:
         out: np.ndarray,
         hot: bool,
         task: tuple[int, int, int],
-    ) -> None:
+    ) -> float:
         r, low, high = task
-        s, thermal = self._stencil, self._thermal[r] if hot else NONE
-        sweep(low, high, s.grid, self._terms, self._llg, c, start[r], x[r], thermal, self._kept[r], out[r])
+        how = (self._stencil.grid, self._terms, self._llg, c)
+        thermal = self._thermal[r] if hot else NONE
+        return float(sweep(low, high, *how, start[r], x[r], thermal, self._kept[r], out[r]))

@@ -18,10 +18,14 @@ class Driven:
         field: ``energy, F = field(spins)``.
         protocol: gives B at each step.
         like: spins of the run, for dtype and device.
+
+    Attributes:
+        undriven: the field without that of the protocol.
     """
 
     def __init__(self, field: FieldFunction, protocol: Protocol, like: Tensor) -> None:
-        self._field, self._protocol = field, protocol
+        self.undriven = field
+        self._protocol = protocol
         self._B = like.new_zeros(3)
         self._now: tuple[float, float, float] | None = (0.0, 0.0, 0.0)
 
@@ -33,5 +37,5 @@ class Driven:
             self._now = value
 
     def __call__(self, spins: Tensor) -> tuple[Tensor, Tensor]:
-        energy, force = self._field(spins)
+        energy, force = self.undriven(spins)
         return energy - spins.sum(-2) @ self._B, force + self._B

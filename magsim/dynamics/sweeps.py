@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from magsim.hamiltonian.stencil import OPTIONS, close_row, local_field
-from magsim.simd import LANES, load, rint, splat, sqrt, store
+from magsim.simd import LANES, largest, load, rint, splat, sqrt, store
 
 INLINE = {**OPTIONS, "forceinline": True}
 PI_HIGH, PI_LOW = 3.141592653589793, 1.2246467991473532e-16  # pi to twice the digits
@@ -154,3 +154,44 @@ def rotation(
             _put(kept, o, plane, a)
         close_row(row, grid, out)
     return 0.0
+
+
+@njit(**OPTIONS)
+def midpoint(
+    low: int, high: int, grid: Any, terms: Any, llg: Any, c: Any, s: Any, x: Any, h: Any, kept: Any, out: Any
+) -> float:
+    """``t`` = s turned by the Cayley form of ``c0 A(x)/|s + kept|``, ``out = |s + t|``, ``kept <- t``.
+
+    Returns:
+        the largest change of ``kept``.
+    """
+    length, start, width, plane, _, _ = grid
+    change, inside = 0.0, np.zeros(LANES)
+    for row in range(low, high):
+        for j in range(0, length, LANES):
+            o = row * width + start + j
+            unit, spin, before = _at(x, o, plane), _at(s, o, plane), _at(kept, o, plane)
+            f = _force(row, j, o, plane, terms, x, h, unit)
+            total = _sum(1.0, spin, 1.0, before)
+            scale = c[0] / sqrt(_dot(total, total))
+            turned = _cayley(spin, _sum(scale * llg[1], f, -llg[0] * scale, _cross(unit, f)))
+            for lane in range(LANES):
+                inside[lane] = 1.0 if j + lane < length else 0.0  # the halo is not counted
+            moved = _sum(1.0, turned, -1.0, before)
+            for component in moved:
+                change = max(change, largest(load(inside, 0) * component))
+            _put(kept, o, plane, turned)
+            _put(out, o, plane, _unit(_sum(1.0, spin, 1.0, turned)))
+        close_row(row, grid, out)
+    return change
+
+
+@njit(**OPTIONS)
+def unit(low: int, high: int, grid: Any, x: Any, out: Any) -> None:
+    """``out = |x|``."""
+    length, start, width, plane, _, _ = grid
+    for row in range(low, high):
+        for j in range(0, length, LANES):
+            o = row * width + start + j
+            _put(out, o, plane, _unit(_at(x, o, plane)))
+        close_row(row, grid, out)

@@ -31,7 +31,9 @@ class Walk(ABC):
     cadence: int
     stalled: bool = False
 
-    def __init__(self, field: FieldFunction, integrator: Integrator, protocol: Protocol, spins: Tensor) -> None:
+    def __init__(
+        self, field: FieldFunction, integrator: Integrator, protocol: Protocol, spins: Tensor
+    ) -> None:
         self._integrator, self._protocol = integrator, protocol
         self._driven = None if protocol.strongest is None else Driven(field, protocol, spins)
         self._field = field if self._driven is None else self._driven

@@ -42,6 +42,7 @@ class Integrator(ABC):
     name: ClassVar[str]
     order: ClassVar[int]
     evaluations: ClassVar[int]
+    implicit: ClassVar[bool] = False  # its one sweep is repeated until nothing changes
     error_constant: ClassVar[float]  # error of one step = (angle per step)^(order + 1) / error_constant
 
     def __post_init__(self) -> None:

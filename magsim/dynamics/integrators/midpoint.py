@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from magsim.dynamics.integrators.base import FieldFunction, Integrator, add
 from magsim.dynamics.integrators.sib import cayley
 from magsim.dynamics.llg import rotation_vector
+from magsim.dynamics.sweeps import midpoint
 from magsim.errors import RunError
 from magsim.spins import normalise
 
@@ -36,6 +37,10 @@ class Midpoint(Integrator):
     order: ClassVar[int] = 2
     evaluations: ClassVar[int] = 12  # typical
     error_constant: ClassVar[float] = 24.0
+    implicit: ClassVar[bool] = True
+
+    def sweeps(self) -> tuple[tuple[Any, tuple[float, ...]], ...]:
+        return ((midpoint, (self.step_size,)),)
 
     def step(
         self, field: FieldFunction, spins: Tensor, force: Tensor, thermal: Tensor | None = None
@@ -61,7 +66,12 @@ class Midpoint(Integrator):
             running = running & ~(change <= tolerance)
             if not bool(running.any()):
                 return normalise(moved)  # removes rounding only
-        raise RunError(
-            f"integrator midpoint: the implicit step did not converge in {MAX_ITERATIONS} iterations (last "
-            f"change {float(change.max()):.1e}, allowed {tolerance:.0e}); a smaller integrator.dt will help."
-        )
+        raise not_converged(float(change.max()), tolerance)
+
+
+def not_converged(change: float, tolerance: float) -> RunError:
+    """The error of an iteration that goes on."""
+    return RunError(
+        f"integrator midpoint: the implicit step did not converge in {MAX_ITERATIONS} iterations (last "
+        f"change {change:.1e}, allowed {tolerance:.0e}); a smaller integrator.dt will help."
+    )

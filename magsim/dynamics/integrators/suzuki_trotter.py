@@ -56,6 +56,7 @@ def pairwise(field: FieldFunction) -> ClassicalField:
     Raises:
         ConfigError: it does not.
     """
+    field = getattr(field, "undriven", field)  # a field of the protocol is a Zeeman term
     if isinstance(field, ClassicalField) and not field.hamiltonian.easy_axis:
         return field
     what = "an easy axis" if isinstance(field, ClassicalField) else f"field {getattr(field, 'name', field)}"
