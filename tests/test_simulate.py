@@ -150,7 +150,7 @@ def test_a_field_that_is_not_finite_stops_the_run_with_the_last_good_state_saved
         evolved(run, path, 100, field=Failing(2 * 25))
     good = evolved(run, tmp_path / "good.zarr", 20)
     kept = open_trajectory(path, verify=True)
-    np.testing.assert_array_equal(kept.spins(-1), good.spins)
+    np.testing.assert_allclose(kept.spins(-1), good.spins, rtol=0, atol=1e-13)  # compiled or not
     assert kept.step[-1] == 20
 
 

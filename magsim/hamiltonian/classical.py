@@ -203,8 +203,8 @@ class ClassicalHamiltonian:
         cells = spins.reshape(-1, *lattice.shape, lattice.n_basis, 3)
         reach = [max((abs(int(bond.cell[a])) for bond in self._bonds), default=0) for a in range(lattice.dim)]
         wide = cells
-        for axis, n in enumerate(reach):
-            wide = with_halo(wide, axis + 1, n, lattice.periodic[axis])
+        for a, n in enumerate(reach):
+            wide = with_halo(wide, a + 1, n, lattice.periodic[a])
         fields = []
         for b in range(lattice.n_basis):
             total = torch.zeros_like(cells[..., b, :]) + constants["B"]
@@ -212,8 +212,8 @@ class ClassicalHamiltonian:
                 if bond.source != b:
                     continue
                 view = wide[..., bond.target, :]
-                for axis, n in enumerate(reach):
-                    view = view.narrow(axis + 1, n + int(bond.cell[axis]), lattice.shape[axis])
+                for a, n in enumerate(reach):
+                    view = view.narrow(a + 1, n + int(bond.cell[a]), lattice.shape[a])
                 if bond.exchange:
                     total = torch.sub(total, view, alpha=bond.exchange)
                 if bond.dm.any():
@@ -221,8 +221,8 @@ class ClassicalHamiltonian:
             fields.append(total)
         field = torch.stack(fields, dim=-2).reshape(spins.shape)
         if self.easy_axis:
-            n = constants["n"]
-            field = field + (2 * self.easy_axis * (spins * n).sum(-1, keepdim=True)) * n
+            axis = constants["n"]
+            field = field + (2 * self.easy_axis * (spins * axis).sum(-1, keepdim=True)) * axis
         return -0.5 * (spins * (field + constants["B"])).sum((-2, -1)), field
 
     @cached_property

@@ -101,11 +101,10 @@ class Stencil:
                 place = (row * n_basis + bond.target) * width + start + int(bond.cell[-1])
                 offsets[inside, b, k] = place[inside]
                 exchange[inside, b, k], dm[inside, b, k] = bond.exchange, bond.dm
-        dm = dm.reshape(self.n_rows, most, 3)
         return (
             offsets.reshape(self.n_rows, most),
             exchange.reshape(self.n_rows, most),
-            dm if dm.any() else np.zeros((self.n_rows, 0, 3)),
+            dm.reshape(self.n_rows, most, 3) if dm.any() else np.zeros((self.n_rows, 0, 3)),
         )
 
     def empty(self, replicas: int) -> np.ndarray:
