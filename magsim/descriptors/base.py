@@ -28,6 +28,11 @@ class Descriptor(nn.Module, ABC):
     def n_features(self) -> int:
         """Number K of invariants."""
 
+    @property
+    @abstractmethod
+    def radius(self) -> float:
+        """Of the environment: the distance of its farthest spin."""
+
     @abstractmethod
     def bind(self, lattice: Lattice) -> None:
         """Use the same descriptor on another size (or boundary) of the same crystal.

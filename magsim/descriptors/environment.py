@@ -28,6 +28,11 @@ class Environment:
     bonds: np.ndarray
     triangles: np.ndarray
 
+    @property
+    def radius(self) -> float:
+        """Distance of the farthest point."""
+        return float(np.linalg.norm(self.points, axis=1).max())
+
     @cached_property
     def permutations(self) -> np.ndarray:
         """``(|G|, M)``: operation g carries point p to ``permutations[g, p]``."""
@@ -102,7 +107,7 @@ def neighbour_table(lattice: Lattice, environment: Environment) -> np.ndarray:
     Raises:
         ConfigError: the crystal's sites are not all equivalent, or the cutoff exceeds half a periodic side.
     """
-    check_cutoff(lattice, float(np.linalg.norm(environment.points, axis=1).max()) + 1e-9)
+    check_cutoff(lattice, environment.radius + 1e-9)
     table = np.full((lattice.n_sites, len(environment.points)), lattice.n_sites, dtype=np.int64)
     for b, (cell, sublattice) in enumerate(placements(lattice, environment)):
         sites = lattice.site_index(lattice.cells[:, None] + cell[None], sublattice[None])

@@ -76,6 +76,10 @@ class EquivariantDescriptor(Descriptor):
             self.register_buffer(f"pairs_{k}", r * block.copies + s, persistent=False)
         self.bind(lattice)
 
+    @property
+    def radius(self) -> float:
+        return self.environment.radius
+
     def bind(self, lattice: Lattice) -> None:
         table = torch.tensor(neighbour_table(lattice, self.environment)).to(self.basis.device)
         self._bind_table(lattice, table)

@@ -38,6 +38,10 @@ class ElementDescriptor(Descriptor):
             self.register_buffer(name, torch.tensor(tuples.T.copy()), persistent=False)
         self.bind(lattice)
 
+    @property
+    def radius(self) -> float:
+        return self.environment.radius
+
     def bind(self, lattice: Lattice) -> None:
         device = self.bond_index.device
         self._bind_table(lattice, torch.tensor(neighbour_table(lattice, self.environment)).to(device))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from magsim.dynamics.effective_field import EffectiveField, LearnedField
+from magsim.lattice import Lattice
 
 
 class CommitteeField(EffectiveField):
@@ -36,6 +37,22 @@ class CommitteeField(EffectiveField):
         self.n_sites, self.name = members[0].n_sites, name
         self.conservative = all(member.conservative for member in members)
         self.torque_scale = max(member.torque_scale for member in members)
+
+    @property
+    def lattice(self) -> Lattice:
+        """That the members are bound to."""
+        return self.members[0].lattice
+
+    @property
+    def device(self) -> torch.device:
+        """Where the members are."""
+        return self.members[0].device
+
+    def bind(self, lattice: Lattice) -> None:
+        """Use the members on another size (or boundary) of the same crystal from now on."""
+        for member in self.members:
+            member.bind(lattice)
+        self.n_sites = lattice.n_sites
 
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         energy, field = self.members[0].evaluate(spins)

@@ -6,6 +6,8 @@ Dynamics, evaluation and benchmarks take any of them and do not know which it is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,6 +18,7 @@ from magsim.spins import transverse
 if TYPE_CHECKING:
     from magsim.hamiltonian.classical import ClassicalHamiltonian
     from magsim.labelers.labels import Labeler
+    from magsim.lattice import Lattice
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
@@ -127,20 +130,42 @@ class LearnedField(EffectiveField):
         self.dtype, self.device = weights.dtype, weights.device
         self.torque_scale = float(getattr(model, "energy_scale", 0.0))
 
+    @property
+    def lattice(self) -> Lattice:
+        """That the model is bound to."""
+        return self.model.lattice  # type: ignore[return-value]
+
+    def bind(self, lattice: Lattice) -> None:
+        """Use the model on another size (or boundary) of the same crystal from now on.
+
+        Raises:
+            ConfigError: what the model sees of a site does not fit on the new lattice.
+        """
+        self.model.bind(lattice)  # type: ignore[operator]
+        self.n_sites = lattice.n_sites
+
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         if not isinstance(spins, torch.Tensor):
             energy, field = self.evaluate(torch.from_numpy(np.ascontiguousarray(spins)))
             return energy.numpy(), field.numpy()
-        flat = (
-            spins.detach().reshape(-1, self.n_sites, 3).to(dtype=self.dtype, device=self.device).contiguous()
-        )
+        energy, field = self._in_chunks(self.model, spins.reshape(-1, self.n_sites, 3), slice(None))
+        return energy.reshape(spins.shape[:-2]), field.reshape(spins.shape)
+
+    def of_sites(self, spins: torch.Tensor, own: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """As :meth:`magsim.models.Model.of_sites`, the field transverse."""
+        return self._in_chunks(partial(self.model.of_sites, own=own), spins, own)  # type: ignore[arg-type]
+
+    def _in_chunks(
+        self, evaluate: Callable[..., tuple[torch.Tensor, torch.Tensor]], spins: torch.Tensor, own: slice
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Energies and transverse fields on the sites ``own`` of spins ``(R, N, 3)``, like the spins."""
+        flat = spins.detach().to(dtype=self.dtype, device=self.device).contiguous()
         energies, fields = [], []
         for part in flat.split(self.chunk or max(1, len(flat))):
-            energy, field = self.model(part)
+            energy, field = evaluate(part)
             energies.append(energy.detach())
-            fields.append(transverse(field.detach(), part))
-        energy, field = torch.cat(energies).to(spins), torch.cat(fields).to(spins)
-        return energy.reshape(spins.shape[:-2]), field.reshape(spins.shape)
+            fields.append(transverse(field.detach(), part[:, own]))
+        return torch.cat(energies).to(spins), torch.cat(fields).to(spins)
 
 
 class SumField(EffectiveField):

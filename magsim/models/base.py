@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,21 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def forward(self, spins: Tensor) -> tuple[Tensor, Tensor]:
         """Energy ``(B,)`` and field ``(B, N, 3)`` of spins ``(B, N, 3)``; in training with a graph."""
+
+    @property
+    def radius(self) -> float:
+        """Distance up to which the energy of a site (``conservative`` False: its field) depends on spins;
+        infinite where it is not known."""
+        return math.inf
+
+    def of_sites(self, spins: Tensor, own: slice) -> tuple[Tensor, Tensor]:
+        """Energy ``(B,)`` of some sites, whole rows, and field ``(B, n, 3)`` on them, of spins ``(B, N, 3)``
+        on a lattice that reaches twice :attr:`radius` beyond them.
+
+        Raises:
+            ValueError: the radius is not known.
+        """
+        raise ValueError(f"{type(self).__name__} does not know how far its sites see: it cannot be cut.")
 
     def energy(self, spins: Tensor) -> Tensor:
         """Total energy ``(B,)`` of spins ``(B, N, 3)``."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from magsim.descriptors import Descriptor
-from magsim.lattice import Lattice
+from magsim.lattice import Lattice, reach
 from magsim.models.base import SNAPSHOTS, Model
 from magsim.spins import transverse
 
@@ -93,21 +93,45 @@ class EnergyModel(Model):
         (gradient,) = torch.autograd.grad(energy.sum(), leaf, create_graph=True)
         return energy, -gradient
 
+    @property
+    def radius(self) -> float:
+        return self.descriptor.radius
+
+    def of_sites(self, spins: Tensor, own: slice) -> tuple[Tensor, Tensor]:
+        energy, field = self._in_parts(spins, own)
+        return energy, field[:, own]
+
     @torch.no_grad()
-    def _in_parts(self, spins: Tensor) -> tuple[Tensor, Tensor]:
+    def _in_parts(self, spins: Tensor, own: slice | None = None) -> tuple[Tensor, Tensor]:
         """As in training, but without a graph where the derivatives are written by hand, and one part of the
-        sites after the other, so that memory does not grow with N."""
+        sites after the other, so that memory does not grow with N.
+
+        Args:
+            own: sites whose energies and fields are wanted, a range of rows; None: all.
+        """
         batch, n, _ = spins.shape
+        own = slice(0, n) if own is None else own
+        seen = self._around(own)
         size = self.part(batch)
         total = spins.new_zeros(batch, dtype=torch.float64)
         sweep = self.descriptor.sweep(spins)
-        for start in range(0, n, size):
-            invariants = sweep.invariants(slice(start, start + size)).sub_(self.mean).div_(self.scale)
+        for start in range(seen.start, seen.stop, size):
+            part = slice(start, min(start + size, seen.stop))
+            invariants = sweep.invariants(part).sub_(self.mean).div_(self.scale)
             energies, gradient = self.with_gradient(invariants)
-            total += energies.sum(-1)
+            first, last = max(own.start - start, 0), max(own.stop - start, 0)
+            total += energies[:, first:last].sum(-1)
             sweep.add(gradient * (self.energy_scale / self.scale))
-        energy = self.energy_scale * total + n * self.energy_shift
+        energy = self.energy_scale * total + (own.stop - own.start) * self.energy_shift
         return energy.to(spins.dtype), -sweep.gradient()
+
+    def _around(self, own: slice) -> slice:
+        """Sites whose energies depend on these, in whole rows."""
+        n, rows = self.lattice.n_sites, self.lattice.shape[0]
+        if own == slice(0, n):
+            return own
+        margin = reach(self.lattice, self.radius) * (n // rows)
+        return slice(max(own.start - margin, 0), min(own.stop + margin, n))
 
     def part(self, batch: int) -> int:
         """Sites that are evaluated together.

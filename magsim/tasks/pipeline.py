@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import build_lattice, classical_field, plain, torch_device, torch_dtype
 from magsim.tasks.data import dataset_for
 from magsim.tasks.floors import floor_section
+from magsim.tasks.memory import on_lattice
 from magsim.tasks.pages import data_section, errors_section, headline, publish, training_section
-from magsim.tasks.simulate import follow
+from magsim.tasks.simulate import build_integrator, build_protocol, follow
 from magsim.tasks.simulation import Simulation, simulate
 from magsim.tasks.simulation_figures import draw
 from magsim.tasks.train import Trained, train
@@ -203,7 +205,9 @@ def large_run(cfg: DictConfig, run: Run, trained: Trained) -> tuple[Simulation, 
     shape = cfg.task.large_shape or [4 * n for n in build_lattice(cfg).shape]
     lattice = trained.model.lattice.with_shape(list(shape))
     classical = plain(cfg.classical)
-    field = learned_field(cfg, trained, lattice, classical)
+    small = load_field(trained.path, device=str(torch_device(cfg)), dtype=torch_dtype(cfg))
+    terms = partial(classical_field, classical)
+    field = on_lattice(cfg, small, terms, lattice, build_integrator(cfg), build_protocol(cfg), run.say)
     what = f"{cfg.protocol.name.capitalize()} on {lattice.name} {' x '.join(map(str, shape))}"
     run.headline(f"{what} with the learned field")
     identity = {"model": trained.hash, "precision": str(cfg.compute.precision), "classical": classical}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,14 @@ from magsim.tasks.build import (
     build_classical,
     build_labeler,
     build_lattice,
+    classical_field,
     effective_field,
     plain,
     torch_device,
     torch_dtype,
 )
 from magsim.tasks.data import tell_difference
+from magsim.tasks.memory import on_lattice
 from magsim.tasks.simulation import Simulation, simulate
 from magsim.tasks.simulation_page import simulation_page
 from magsim.tasks.simulation_recorder import Watcher
@@ -76,7 +79,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     lattice, protocol = build_lattice(cfg), build_protocol(cfg)
     _check_continuation(run.folder / TRAJECTORY, run, protocol)
     device = str(torch_device(cfg))
-    field, identity, parents = build_field(cfg, lattice, device)
+    field, identity, parents = build_field(cfg, lattice, device, run.say)
     if parents:
         run.parent("model", str(cfg.checkpoint), parents["model"])
         trained = committee_facts(cfg.checkpoint).get("hamiltonian", {})
@@ -141,10 +144,16 @@ def follow(
 
 
 def build_field(
-    cfg: DictConfig, lattice: Lattice, device: str = "cpu"
+    cfg: DictConfig,
+    lattice: Lattice,
+    device: str = "cpu",
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[EffectiveField, dict[str, Any], dict[str, str]]:
     """The field that a simulation runs with: learned if there is a checkpoint, else exact; plus classical
     terms.
+
+    Args:
+        say: gets one line about the memory of a large lattice.
 
     Returns:
         the field; what determines it (JSON types), for the key of the trajectory; its parents, kind -> hash.
@@ -161,11 +170,18 @@ def build_field(
         kind = type(labeler.hamiltonian).__name__
         identity = {"hamiltonian": node, "kind": kind, "labeler": labeler.identity(), "classical": classical}
         return effective_field(cfg, lattice.shape), identity, {}
-    field: EffectiveField = load_field(cfg.checkpoint, lattice, device=device, dtype=torch_dtype(cfg))
-    terms = build_classical(cfg, lattice)
+    small = load_field(cfg.checkpoint, device=device, dtype=torch_dtype(cfg))
+    if small.lattice.name != lattice.name:
+        raise ConfigError(
+            "checkpoint",
+            str(cfg.checkpoint),
+            f"trained on lattice {small.lattice.name}; lattice.name={lattice.name} does not fit.",
+        )
+    terms = partial(classical_field, plain(cfg.classical))
+    field = on_lattice(cfg, small, terms, lattice, build_integrator(cfg), build_protocol(cfg), say)
     model = source_hash(cfg.checkpoint)
     identity = {"model": model, "precision": str(cfg.compute.precision), "classical": classical}
-    return field if terms is None else field + terms, identity, {"model": model}
+    return field, identity, {"model": model}
 
 
 def build_protocol(cfg: DictConfig) -> Protocol:

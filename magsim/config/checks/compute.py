@@ -19,6 +19,19 @@ def check_compute(cfg: DictConfig) -> None:
     _device(cfg)
     positive(cfg, "compute.workers", "compute.slurm.cores")
     not_negative(cfg, "compute.cost_seconds")
+    slabs = str(cfg.compute.slabs)
+    require(
+        cfg,
+        "compute.slabs",
+        slabs == "auto" or re.fullmatch(r"[1-9]\d*", slabs) is not None,
+        "must be auto or a positive whole number.",
+    )
+    require(
+        cfg,
+        "compute.slabs",
+        slabs in ("auto", "1") or cfg.task.name != "simulate" or not makes_labels(cfg),
+        "exact electrons see the whole lattice: slabs are for learned and classical fields; use auto.",
+    )
     cluster = str(cfg.compute.cluster)
     require(
         cfg,

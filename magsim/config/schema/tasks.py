@@ -139,6 +139,8 @@ class ComputeConfig:
     precision: str = MISSING  # of models, float32 or float64; labels and spins are always float64
     threads: int | None = MISSING  # null: what the libraries choose
     cost_seconds: float = MISSING  # spent on timing a trained field on ten thousand sites; 0: not timed
+    # pieces in which a learned field is evaluated, so that memory suffices: a number, or auto: as few as fit
+    slabs: str = MISSING
     workers: int = MISSING  # processes that share the labels; 1: this one
     cluster: str = MISSING  # where workers run: local, slurm or the address of a dask scheduler
     slurm: SlurmConfig = field(default_factory=SlurmConfig)

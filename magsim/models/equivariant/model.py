@@ -165,6 +165,26 @@ class EquivariantModel(Model):
             features, scalars = layer(features, scalars, matrices[mixed], fit)
         return features, scalars
 
+    @property
+    def radius(self) -> float:
+        return len(self.layers) * self.descriptor.radius
+
+    def of_sites(self, spins: Tensor, own: slice) -> tuple[Tensor, Tensor]:
+        parts = [self._of_sites(part, own) for part in spins.split(max(1, SITES // spins.shape[1]))]
+        energy, field = zip(*parts, strict=True)
+        return torch.cat(energy).detach(), torch.cat(field).detach()
+
+    def _of_sites(self, spins: Tensor, own: slice) -> tuple[Tensor, Tensor]:
+        if not self.conservative:
+            energy, field = self._answer(spins)
+            return energy, field[:, own]
+        with torch.enable_grad():
+            leaf = spins.detach().requires_grad_(True)
+            site = self.readout(self.passed(leaf)[1]).squeeze(-1)
+            (gradient,) = torch.autograd.grad(site.sum(), leaf)
+        shift = (own.stop - own.start) * self.energy_shift
+        return self.energy_scale * site[own].sum(0) + shift, -self.energy_scale * gradient[:, own]
+
     def energy(self, spins: Tensor) -> Tensor:
         if not self.conservative:
             return torch.full_like(spins[:, 0, 0], float("nan"))
