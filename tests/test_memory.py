@@ -67,7 +67,7 @@ def test_the_arrays_of_a_step_are_counted(name: str) -> None:
         integrator.step(lambda s: (s.new_zeros(1), force), spins, force, 0 * force)
 
     work = state_bytes(integrator, Quench()) - RECORDING - 2 * ARRAY
-    assert allocated(step) / 20000 == pytest.approx(work, rel=0.1)
+    assert allocated(step) / 20000 == pytest.approx(work, rel=0.3)
 
 
 def test_a_run_that_does_not_fit_is_cut_into_as_few_slabs_as_do_or_refused() -> None:

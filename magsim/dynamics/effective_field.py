@@ -153,7 +153,8 @@ class LearnedField(EffectiveField):
 
     def of_sites(self, spins: torch.Tensor, own: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """As :meth:`magsim.models.Model.of_sites`, the field transverse."""
-        return self._in_chunks(partial(self.model.of_sites, own=own), spins, own)  # type: ignore[arg-type]
+        of_sites: Any = self.model.of_sites
+        return self._in_chunks(partial(of_sites, own=own), spins, own)
 
     def _in_chunks(
         self, evaluate: Callable[..., tuple[torch.Tensor, torch.Tensor]], spins: torch.Tensor, own: slice
