@@ -88,7 +88,7 @@ def test_a_run_that_does_not_fit_is_cut_into_as_few_slabs_as_do_or_refused() -> 
 
 def test_a_run_short_of_memory_is_cut_and_is_the_same_to_rounding(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
-    monkeypatch.setattr(simulate, "_page", lambda *_: None)
+    monkeypatch.setattr(simulate, "simulation_page", lambda *_: None)
     lattice = make_lattice("triangular", (6, 6))
     descriptor = {"name": "bispectrum", "cutoff": 1.1, "references": 1}
     model = {"name": "bp", "hidden": [4]}
