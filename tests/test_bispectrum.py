@@ -197,6 +197,17 @@ DERIVATIVES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.parametrize("name", ["square", "triangular", "kagome"])
+def test_the_transform_of_each_orbit_is_the_whole_matrix(name: str) -> None:
+    descriptor = BispectrumDescriptor.of(LATTICES[name], cutoff=1.8, chirality_cutoff=1.0)
+    transform, adapt = descriptor.transform, descriptor.adapt
+    elements = torch.tensor(np.random.default_rng(0).normal(size=(2, len(adapt), 5)))
+    rows = adapt @ elements
+    torch.testing.assert_close(transform(adapt, elements[:, transform.order]), rows, rtol=0, atol=1e-13)
+    back = transform.pull(adapt, rows)  # the rows are orthonormal
+    torch.testing.assert_close(back, elements[:, transform.order], rtol=0, atol=1e-13)
+
+
 class TestDerivatives:
     @pytest.mark.parametrize("boundary", ["periodic", "open"])
     @pytest.mark.parametrize("name", [*DERIVATIVES, "raw"])
