@@ -14,7 +14,7 @@ from magsim.runs import read_series
 from magsim.tasks.dispatch import execute
 
 JOB = ["logger=csv", "compute=cpu"]
-SYSTEM = ["task=simulate", "lattice.shape=[6,6]", "protocol.steps=12", "protocol.record_every=2"]
+SYSTEM = ["task=simulate", "lattice.shape=[6,6]", "protocol.steps=15", "protocol.record_every=2"]
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,7 @@ def test_every_figure_and_its_numbers_are_on_the_page(simulated: Path, tmp_path:
         "scaling_collapse",
         "binder",
         "aging",
+        "excitations",
         "wall_directions",
         "chirality_map",
         "charge_map",

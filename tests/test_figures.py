@@ -163,6 +163,14 @@ def draw_collapse(path: Path) -> Path:
     return fig.scaling_collapse(path, q, spectra, length, [1.0, 2.0, 4.0])
 
 
+def draw_excitations(path: Path) -> Path:
+    lattice = make_lattice("square", [6, 6])
+    along = obs.route(lattice)
+    frames = random_spins(36, rng(), (20,))
+    omega, spectrum = obs.dynamic_structure_factor(obs.amplitudes(lattice, frames, along), 0.5)
+    return fig.excitation_map(path, along, omega, spectrum, {"theory": along.distance})
+
+
 def draw_rose(path: Path) -> Path:
     lattice = make_lattice("triangular", [12, 12])
     return fig.wall_histogram(path, lattice, {"early": np.ones(18), "late": np.arange(18.0)})

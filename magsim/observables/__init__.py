@@ -36,6 +36,7 @@ from magsim.observables.domains import (
     first_moment_length,
     triangle_structure_factor,
 )
+from magsim.observables.excitations import Route, amplitudes, dynamic_structure_factor, route
 from magsim.observables.fourier import wavevectors
 from magsim.observables.growth import PowerLaw, effective_exponent, fit_growth
 from magsim.observables.magnetisation import magnetisation, magnetisation_vector
@@ -75,7 +76,9 @@ __all__ = [
     "Observable",
     "Peak",
     "PowerLaw",
+    "Route",
     "Walls",
+    "amplitudes",
     "binder_cumulant",
     "centred",
     "chirality_correlation_length",
@@ -91,6 +94,7 @@ __all__ = [
     "correlation_of",
     "correlation_volume_length",
     "domain_walls",
+    "dynamic_structure_factor",
     "effective_exponent",
     "extended_structure_factor",
     "ferromagnetic_fraction",
@@ -111,6 +115,7 @@ __all__ = [
     "radial_average",
     "radial_wavenumbers",
     "rotation_order",
+    "route",
     "scalar_chirality",
     "second_moment_length",
     "select",

@@ -23,6 +23,21 @@ def _basis_phases(lattice: Lattice) -> np.ndarray:
     return np.exp(-1j * wavevectors(lattice) @ lattice.basis.T)[..., None]
 
 
+def site_amplitudes(lattice: Lattice, spins: Any) -> Any:
+    """sum_i S_i exp(-i q . r_i) with the basis sites at their true positions.
+
+    Args:
+        spins: ``(..., N, 3)`` unit vectors.
+
+    Returns:
+        complex ``(..., *shape, 3)``, order of the discrete Fourier transform.
+    """
+    amplitude = _amplitudes(lattice, spins)
+    if lattice.n_basis > 1:
+        amplitude = amplitude * table(lattice, "basis phases", _basis_phases, spins)
+    return amplitude.sum(-2)
+
+
 def structure_factor(lattice: Lattice, spins: Any) -> Any:
     """Static structure factor S(q) = (1/N) |sum_i S_i exp(-i q . r_i)|^2.
 
@@ -36,10 +51,7 @@ def structure_factor(lattice: Lattice, spins: Any) -> Any:
     Returns:
         ``(..., *shape)``, order of the discrete Fourier transform; N at the ordering vector of perfect order.
     """
-    amplitude = _amplitudes(lattice, spins)
-    if lattice.n_basis > 1:
-        amplitude = amplitude * table(lattice, "basis phases", _basis_phases, spins)
-    return squared(amplitude.sum(-2)).sum(-1) / lattice.n_sites
+    return squared(site_amplitudes(lattice, spins)).sum(-1) / lattice.n_sites
 
 
 def sublattice_structure_factor(lattice: Lattice, spins: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from magsim.report.comparison import bars, table_figure
+from magsim.report.excitations import excitation_map
 from magsim.report.fields import charge_map, histograms, site_map
 from magsim.report.growth import domain_growth, scaling_collapse
 from magsim.report.maps import chirality_map, spin_map, structure_factor_map
@@ -17,6 +18,7 @@ __all__ = [
     "chirality_map",
     "dataset_overview",
     "domain_growth",
+    "excitation_map",
     "histograms",
     "overlay",
     "quench_curves",

@@ -13,7 +13,13 @@ from typing import Any
 from magsim.errors import DataError
 from magsim.report.numbers import number
 
-MEDIA = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+MEDIA = {
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+}
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,26 @@ import numpy as np
 
 from magsim.observables import (
     OBSERVABLES,
+    amplitudes,
     binder_cumulant,
     chirality_structure_factor,
+    dynamic_structure_factor,
     first_moment_length,
     fit_growth,
     radial_average,
     radial_wavenumbers,
+    route,
     two_time_correlation,
 )
 from magsim.observables.fourier import linear_size
-from magsim.report.figures import domain_growth, overlay, quench_curves, scaling_collapse
+from magsim.report.figures import domain_growth, excitation_map, overlay, quench_curves, scaling_collapse
 from magsim.report.page import Table
 from magsim.tasks.scene import Drawn, Scene
 
 PANELS = 3  # observables in one figure
 TIMES = 5  # curves of a scaling collapse
 LEAST = 4  # replicas of a Binder cumulant
+LEAST_TIMES = 8  # of a spectrum
 
 
 def anything(_: Scene) -> str:
@@ -158,3 +162,42 @@ def aging(scene: Scene) -> Drawn:
     table = Table(("t_w", "t", "C(t, t_w)"), rows, "Memory at the end of the run.")
     words = "Two-time correlation of the spins: memory of the state at the waiting time."
     return Drawn([scene.shown(file, words)], [table])
+
+
+def needs_equal_intervals(scene: Scene) -> str:
+    """Frames at equal intervals of time."""
+    frames = list(scene.frames)
+    if len(frames) > LEAST_TIMES and np.ptp(np.diff(scene.trajectory.time[frames])[:-1]) > 1e-9:
+        frames = []
+    if len(frames) < LEAST_TIMES:
+        return (
+            f"it needs at least {LEAST_TIMES} frames at equal intervals (protocol.record_every, task.times)"
+        )
+    return ""
+
+
+def excitations(scene: Scene) -> Drawn:
+    """S(q, omega) along the path through the Brillouin zone, mean over replicas."""
+    frames = list(scene.frames)
+    times = scene.trajectory.time[frames]
+    if abs(times[-1] - 2 * times[-2] + times[-3]) > 1e-9:
+        frames = frames[:-1]  # the end of a run off its recording stride
+    interval = float(times[1] - times[0])
+    along = route(scene.lattice)
+    values = np.stack([amplitudes(scene.lattice, scene.trajectory.spins(k), along) for k in frames])
+    omega, spectrum = dynamic_structure_factor(values, interval, connected=True)
+    spectrum = spectrum.mean(axis=0)
+    file = excitation_map(scene.file("excitations"), along, omega, spectrum)
+    np.savez_compressed(
+        scene.run.folder / f"{scene.prefix}excitations.npz",
+        omega=omega,
+        spectrum=spectrum,
+        q=along.q,
+        distance=along.distance,
+    )
+    words = (
+        f"Dynamic structure factor of {len(frames)} frames from t = {times[0]:.4g} on, {interval:.4g} apart, "
+        f"without what stands still; Hann window, resolution {4 * np.pi / (len(frames) * interval):.2g}. Its "
+        "integral over ω (of both signs) is S(q)."
+    )
+    return Drawn([scene.shown(file, words)])

@@ -40,6 +40,7 @@ FIGURES: dict[str, Figure] = {
     "collapse": Figure(series.collapse, series.needs_chirality, usual=False),
     "binder": Figure(series.binder, series.needs_replicas, usual=False),
     "aging": Figure(series.aging, series.needs_waiting, usual=False),
+    "excitations": Figure(series.excitations, series.needs_equal_intervals, usual=False),
     "walls": Figure(maps.walls, maps.needs_periodic_triangles, on_map=True),
     "chirality": Figure(maps.chirality, maps.needs_triangles, on_map=True),
     "charge": Figure(maps.charge, maps.needs_plane, usual=False, on_map=True),

@@ -99,6 +99,7 @@ FIGURES = (
     "collapse",
     "binder",
     "aging",
+    "excitations",
     "walls",
     "chirality",
     "charge",
