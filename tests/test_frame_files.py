@@ -152,6 +152,7 @@ def test_the_task_writes_frames_for_other_programs_and_a_film(
 
     with Image.open(folder / "film.gif") as film:
         assert film.n_frames == 3
+    assert "data:image/gif" in (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize("of", ["spins", "chirality", "charge"])

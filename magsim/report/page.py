@@ -67,7 +67,7 @@ class Picture:
     """A figure file with its caption.
 
     Attributes:
-        path: png, svg or jpg file; its bytes go into the page.
+        path: png, svg, jpg or gif file; its bytes go into the page.
         caption: what it shows, also its alternative text.
         wide: spans the whole width.
     """

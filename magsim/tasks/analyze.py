@@ -15,7 +15,7 @@ from magsim.errors import ConfigError
 from magsim.labelers import LABELERS, Labels
 from magsim.lattice import Lattice, make_lattice
 from magsim.observables import select
-from magsim.report.page import Metric, Section, metrics_table
+from magsim.report.page import Metric, Picture, Section, metrics_table
 from magsim.runs import Run
 from magsim.tasks.build import labeler_device, make_hamiltonian, plain, torch_device
 from magsim.tasks.costs import load_costs
@@ -64,8 +64,9 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         strict=True,
     )
     metrics |= {f"analyze/{name}": value for name, value in pictures.metrics.items()}
-    metrics |= write_frames(cfg, run, trajectory, lattice, frames)
-    _page(cfg, run, lattice, result, pictures, metrics)
+    written, film = write_frames(cfg, run, trajectory, lattice, frames)
+    _page(cfg, run, lattice, result, pictures, metrics, film)
+    metrics |= written
     return metrics
 
 
@@ -130,6 +131,7 @@ def _page(
     result: Simulation,
     pictures: Pictures,
     metrics: dict[str, Any],
+    film: list[Picture],
 ) -> None:
     final = {
         key.removeprefix("analyze/final_").replace("_", " "): value
@@ -144,6 +146,7 @@ def _page(
             pictures=pictures.series,
         ),
         Section("Configurations", tables=pictures.tables, pictures=pictures.maps),
+        Section("Film", pictures=film),
     ]
     publish(
         cfg,

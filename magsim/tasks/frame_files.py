@@ -14,7 +14,10 @@ from magsim.dynamics.trajectory import Trajectory
 from magsim.errors import ConfigError
 from magsim.exports import write_ovf, write_vtk, write_vtk_series, write_xyz
 from magsim.lattice import Lattice
+from magsim.report.page import Picture
 from magsim.runs import Run
+
+LARGEST_PICTURE = 20_000_000  # bytes of a film in the page
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +56,11 @@ class Frames:
 
 def write_frames(
     cfg: DictConfig, run: Run, trajectory: Trajectory, lattice: Lattice, numbers: tuple[int, ...]
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[Picture]]:
     """What ``task.export`` and ``task.film`` ask for; files for other programs lie below ``exports``.
 
     Returns:
-        ``analyze/<kind>_bytes`` of every kind.
+        ``analyze/<kind>_bytes`` of every kind; the film for the page, if it is a gif that a page can carry.
 
     Raises:
         ConfigError: no such replica, a film of a lattice that is no plane, or mp4 without ffmpeg.
@@ -79,7 +82,9 @@ def write_frames(
         where = files[0] if len(files) == 1 else files[0].parent
         run.say(f"  {kind}: {where} ({len(numbers)} frames, {size / 1e6:.3g} MB)")
         metrics[f"analyze/{kind}_bytes"] = size
-    return metrics
+    film = [file for file in written.get("film", []) if file.suffix == ".gif"]
+    words = f"{cfg.task.film_of.capitalize()} of replica {replica}, {len(numbers)} frames."
+    return metrics, [Picture(file, words) for file in film if file.stat().st_size < LARGEST_PICTURE]
 
 
 def _ovf(frames: Frames) -> list[Path]:
