@@ -52,6 +52,16 @@ class TestBalance:
         assert self.epoch(3) != self.epoch(4)
         assert self.epoch(3) != self.epoch(3, seed=1)
 
+    def test_an_epoch_of_several_passes_goes_on_where_the_last_one_ended(self) -> None:
+        twice = EpochShuffle(11, 4, 0, passes=2)
+        twice.set_epoch(1)
+        single, passed = EpochShuffle(11, 4, 0), []
+        for epoch in (2, 3):
+            single.set_epoch(epoch)
+            passed += list(single)
+        assert list(twice) == passed
+        assert len(twice) == len(passed) == 6
+
     def test_a_resumed_balanced_training_equals_a_longer_one(
         self, tmp_path: Path, synthetic: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -32,25 +32,28 @@ class EpochShuffle(Sampler[Part]):
     iterator: the order is drawn when the first batch is taken.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self, size: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1, passes: int = 1
+    ) -> None:
         self.size, self.batch_size, self.seed, self.epoch = size, batch_size, seed, 0
-        self.rank, self.processes = rank, processes
+        self.rank, self.processes, self.passes = rank, processes, passes
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.size // self.batch_size)
+        return self.passes * -(-self.size // self.batch_size)
 
-    def order(self) -> list[int]:
-        """Snapshots of one epoch."""
-        state = seed_sequence(self.seed, "shuffle", self.epoch).generate_state(1)[0]
+    def order(self, turn: int) -> list[int]:
+        """Snapshots of one pass, counted from the start of the training."""
+        state = seed_sequence(self.seed, "shuffle", turn).generate_state(1)[0]
         return torch.randperm(self.size, generator=torch.Generator().manual_seed(int(state))).tolist()
 
     def __iter__(self) -> Iterator[Part]:
-        order = self.order()
-        for k in range(0, self.size, self.batch_size):
-            yield share(order[k : k + self.batch_size], self.rank, self.processes)
+        for turn in range(self.passes):
+            order = self.order(self.epoch * self.passes + turn)
+            for k in range(0, self.size, self.batch_size):
+                yield share(order[k : k + self.batch_size], self.rank, self.processes)
 
 
 class BalancedShuffle(EpochShuffle):
@@ -68,13 +71,19 @@ class BalancedShuffle(EpochShuffle):
     """
 
     def __init__(
-        self, classes: np.ndarray, batch_size: int, seed: int, rank: int = 0, processes: int = 1
+        self,
+        classes: np.ndarray,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        passes: int = 1,
     ) -> None:
-        super().__init__(len(classes), batch_size, seed, rank, processes)
+        super().__init__(len(classes), batch_size, seed, rank, processes, passes)
         self.members = [np.flatnonzero(classes == name) for name in np.unique(classes)]
 
-    def order(self) -> list[int]:
-        generator = rng(self.seed, "balance", self.epoch)
+    def order(self, turn: int) -> list[int]:
+        generator = rng(self.seed, "balance", turn)
         turns = -(-self.size // len(self.members))
         drawn = [_round_and_round(own, turns, generator) for own in self.members]
         table = generator.permuted(np.stack(drawn, axis=1), axis=1)  # (turn, class)
@@ -124,6 +133,7 @@ class SpinDataModule(pl.LightningDataModule):
         balance: draw the classes of state equally often, see :class:`BalancedShuffle`.
 
     Attributes:
+        passes: how often an epoch goes through the training part.
         sources, states: what errors are quoted for, see :func:`magsim.datasets.states.groups`: together the
             names of the columns of ``batch["groups"]``.
         energy_spread: standard deviation of the energies of the training part; None where there are none.
@@ -140,7 +150,7 @@ class SpinDataModule(pl.LightningDataModule):
         balance: bool = False,
     ) -> None:
         super().__init__()
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.passes = batch_size, seed, 1
         self.classes = state_classes(dataset)[split.train] if balance else None
         found = groups(dataset)
         self.sources = tuple(name for name in found if name in dataset.sources)
@@ -168,9 +178,9 @@ class SpinDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         part = self.parts["train"]
         if self.classes is None:
-            sampler = EpochShuffle(len(part), self.batch_size, self.seed, *self.place)
+            sampler = EpochShuffle(len(part), self.batch_size, self.seed, *self.place, self.passes)
         else:
-            sampler = BalancedShuffle(self.classes, self.batch_size, self.seed, *self.place)
+            sampler = BalancedShuffle(self.classes, self.batch_size, self.seed, *self.place, self.passes)
         return DataLoader(part, sampler=sampler, batch_size=None)
 
     def val_dataloader(self) -> DataLoader:

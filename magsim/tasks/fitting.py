@@ -72,7 +72,8 @@ def descend(lesson: Lesson, run: Run, origin: Mapping[str, Any]) -> tuple[ForceF
         model = _continued(lesson, lesson.start, part["spins"])
     _check_possible(cfg, model, dataset, device)
     facts = model_facts(lattice, plain(cfg.descriptor), plain(cfg.model), **origin)
-    epochs = _epochs(cfg, len(data.train_dataloader()))
+    epochs = int(t.max_epochs)
+    data.passes = _passes(cfg, len(data.train_dataloader()))
     module = _module(cfg, model, data, facts, epochs)
     weights = sum(p.numel() for p in model.parameters())
     run.say(
@@ -132,9 +133,10 @@ def _final_model(run: Run, module: ForceFieldModule, lattice: Lattice, validated
     return load_model(run.folder / "checkpoints" / ("best.ckpt" if validated else "last.ckpt"), lattice)
 
 
-def _epochs(cfg: DictConfig, steps: int) -> int:
-    """``max_epochs`` of so many steps, more of them where ``min_steps`` asks for more."""
-    return max(int(cfg.trainer.max_epochs), math.ceil((cfg.trainer.min_steps or 0) / steps))
+def _passes(cfg: DictConfig, steps: int) -> int:
+    """How often an epoch goes through a training part of so many steps: more than once where ``max_epochs``
+    make fewer than ``min_steps``."""
+    return max(1, math.ceil((cfg.trainer.min_steps or 0) / (steps * int(cfg.trainer.max_epochs))))
 
 
 def _module(

@@ -87,7 +87,9 @@ class TrainerConfig:
     """The optimisation, its budget and the split of the data (by trajectory)."""
 
     max_epochs: int = MISSING  # passes over the training part
-    min_steps: int | None = MISSING  # more passes where they make fewer steps than this; null: no more
+    min_steps: int | None = (
+        MISSING  # an epoch is several passes where max_epochs make fewer steps than this; null: one pass
+    )
     max_minutes: float | None = MISSING  # wall clock; null: no limit
     batch_size: int = MISSING
     optimizer: str = MISSING  # adamw; soap: adamw along the eigenvectors of the gradients' covariances
