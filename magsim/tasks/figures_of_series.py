@@ -20,6 +20,7 @@ from magsim.observables import (
 from magsim.observables.fourier import linear_size
 from magsim.report.figures import domain_growth, excitation_map, overlay, quench_curves, scaling_collapse
 from magsim.report.page import Table
+from magsim.tasks.samples import Sampled, read_samples
 from magsim.tasks.scene import Drawn, Scene
 
 PANELS = 3  # observables in one figure
@@ -165,26 +166,37 @@ def aging(scene: Scene) -> Drawn:
 
 
 def needs_equal_intervals(scene: Scene) -> str:
-    """Frames at equal intervals of time."""
-    frames = list(scene.frames)
-    if len(frames) > LEAST_TIMES and np.ptp(np.diff(scene.trajectory.time[frames])[:-1]) > 1e-9:
-        frames = []
-    if len(frames) < LEAST_TIMES:
-        return (
-            f"it needs at least {LEAST_TIMES} frames at equal intervals (protocol.record_every, task.times)"
-        )
+    """States at equal intervals of time."""
+    if len(_times_of_spectrum(scene)[0]) < LEAST_TIMES:
+        return f"it needs at least {LEAST_TIMES} frames, or samples, at equal intervals of time"
     return ""
+
+
+def _times_of_spectrum(scene: Scene) -> tuple[np.ndarray, Sampled | None]:
+    """Steps of the states that a spectrum is made of, equally spaced; none if they are not. The samples they
+    are from; None: they are frames."""
+    samples = read_samples(scene.trajectory.path)
+    steps = scene.trajectory.step[list(scene.frames)]
+    if samples is not None:
+        steps = samples.step[(samples.step >= steps[0]) & (samples.step <= steps[-1])]
+    if len(steps) > 2 and steps[-1] - steps[-2] != steps[1] - steps[0]:
+        steps = steps[:-1]  # the end of a run off its recording stride
+    return (steps if len(set(np.diff(steps))) == 1 else steps[:0]), samples
 
 
 def excitations(scene: Scene) -> Drawn:
     """S(q, omega) along the path through the Brillouin zone, mean over replicas."""
-    frames = list(scene.frames)
-    times = scene.trajectory.time[frames]
-    if abs(times[-1] - 2 * times[-2] + times[-3]) > 1e-9:
-        frames = frames[:-1]  # the end of a run off its recording stride
-    interval = float(times[1] - times[0])
+    steps, samples = _times_of_spectrum(scene)
     along = route(scene.lattice)
-    values = np.stack([amplitudes(scene.lattice, scene.trajectory.spins(k), along) for k in frames])
+    if samples is None:
+        numbers = np.searchsorted(scene.trajectory.step, steps)
+        times = scene.trajectory.time[numbers]
+        states = (scene.trajectory.spins(int(k)) for k in numbers)
+        values = np.stack([amplitudes(scene.lattice, spins, along) for spins in states])
+    else:
+        numbers = np.searchsorted(samples.step, steps)
+        times, values = samples.time[numbers], samples.amplitudes[numbers].astype(np.complex128)
+    interval = float(times[1] - times[0])
     omega, spectrum = dynamic_structure_factor(values, interval, connected=True)
     spectrum = spectrum.mean(axis=0)
     file = excitation_map(scene.file("excitations"), along, omega, spectrum)
@@ -196,8 +208,8 @@ def excitations(scene: Scene) -> Drawn:
         distance=along.distance,
     )
     words = (
-        f"Dynamic structure factor of {len(frames)} frames from t = {times[0]:.4g} on, {interval:.4g} apart, "
-        f"without what stands still; Hann window, resolution {4 * np.pi / (len(frames) * interval):.2g}. Its "
+        f"Dynamic structure factor of {len(times)} states from t = {times[0]:.4g} on, {interval:.4g} apart, "
+        f"without what stands still; Hann window, resolution {4 * np.pi / (len(times) * interval):.2g}. Its "
         "integral over ω (of both signs) is S(q)."
     )
     return Drawn([scene.shown(file, words)])

@@ -41,6 +41,7 @@ from magsim.tasks.build import (
 )
 from magsim.tasks.data import tell_difference
 from magsim.tasks.memory import on_lattice
+from magsim.tasks.samples import Samples
 from magsim.tasks.simulation import Simulation, simulate
 from magsim.tasks.simulation_page import simulation_page
 from magsim.tasks.simulation_recorder import Watcher
@@ -121,6 +122,7 @@ def follow(
     integrator = stored_timestep(path, build_integrator(cfg))
     integrator = choose_timestep(field, integrator, protocol, lattice, seed, run, device)
     names = None if cfg.observables.names is None else list(cfg.observables.names)
+    stride = cfg.observables.sample_every
     result = simulate(
         field,
         lattice,
@@ -138,6 +140,7 @@ def follow(
         label=protocol.name,
         prefix=prefix,
         watchers=watches,
+        samples=None if stride is None else Samples(path, lattice, int(stride)),
     )
     run.artifact("trajectory", path, result.content_hash)
     return result, integrator.step_size

@@ -31,6 +31,7 @@ from magsim.errors import ConfigError, RunError
 from magsim.lattice import Lattice
 from magsim.observables import measure
 from magsim.runs import Run
+from magsim.tasks.samples import Samples
 from magsim.tasks.simulation_recorder import Recorder, StepCounter, Watcher
 
 
@@ -103,6 +104,7 @@ def simulate(
     label: str = "simulate",
     prefix: str = "simulate",
     watchers: Sequence[Watcher] = (),
+    samples: Samples | None = None,
 ) -> Simulation:
     """Evolve and record, or continue the trajectory of the same settings that lies at ``trajectory_path``.
 
@@ -127,6 +129,7 @@ def simulate(
         label: name of the stage in the progress display.
         prefix: of the keys of the series, ``prefix/energy``.
         watchers: see the recorded frames that they want, those of earlier sessions too.
+        samples: sees states between them, too.
 
     Raises:
         ConfigError: an observable or a texture that the lattice does not allow, or protocol and integrator
@@ -158,7 +161,12 @@ def simulate(
         with run.progress(label, protocol.steps, "steps", done=first) as bar:
             counter = StepCounter(bar, spins.shape[0] * spins.shape[1])
             start_spins = torch.from_numpy(spins).to(device)
-            frames = evolve(field, start_spins, integrator, protocol, seed, start_step=first, tick=counter)
+            stride = None if samples is None else samples.stride
+            frames = evolve(
+                field, start_spins, integrator, protocol, seed, first, record_every=stride, tick=counter
+            )
+            if samples is not None:
+                frames = samples.passing(frames, protocol)
             _record(frames, store, recorder, watchers, counter, protocol)
     seconds = max(time.monotonic() - began, 1e-9)
     content_hash = store.finish()

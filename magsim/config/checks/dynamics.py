@@ -111,6 +111,7 @@ FIGURES = (
 
 def _observables(cfg: DictConfig) -> None:
     positive(cfg, "observables.every")
+    _samples(cfg)
     _figures(cfg)
     if cfg.observables.names is None or cfg.task.name == "analyze":  # on the lattice of the trajectory
         return
@@ -127,6 +128,15 @@ def _observables(cfg: DictConfig) -> None:
             )
     lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
     select(list(cfg.observables.names), lattice)
+
+
+def _samples(cfg: DictConfig) -> None:
+    positive(cfg, "observables.sample_every", null="spectra from the recorded frames")
+    stride, every = cfg.observables.sample_every, cfg.protocol.record_every
+    fits = stride is None or every % stride == 0
+    require(cfg, "observables.sample_every", fits, f"must divide protocol.record_every={every}.")
+    moves = stride is None or cfg.protocol.name != "relax"
+    require(cfg, "observables.sample_every", moves, "a relaxation has no spin waves; use null.")
 
 
 def _figures(cfg: DictConfig) -> None:

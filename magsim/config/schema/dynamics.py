@@ -76,6 +76,7 @@ class ObservablesConfig:
 
     names: list[str] | None = MISSING  # null: all that the lattice allows
     every: int = MISSING  # measured on every n-th recorded frame
+    sample_every: int | None = MISSING  # steps between samples of the spin waves
     figures: list[str] | None = MISSING  # null: those that fit the lattice and what was measured
     fit: list[float] | None = MISSING  # times between which growth laws are fitted
     waiting: list[float] = MISSING  # times that two-time correlations refer to
