@@ -93,6 +93,8 @@ def make_files(overrides: list[str]) -> None:
         if key in ("data.path", "sampler.path", "checkpoint", "runs", "resume"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch() if path.suffix == ".npz" else path.mkdir(exist_ok=True)
+        if key == "task.path":
+            (path / "trajectory.zarr").mkdir(parents=True, exist_ok=True)
         if key == "resume":
             made_with = [f"task={path.parts[1]}"]
             OmegaConf.save(compose(made_with), path / "config.yaml")
