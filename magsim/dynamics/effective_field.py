@@ -144,6 +144,11 @@ class LearnedField(EffectiveField):
         self.model.bind(lattice)  # type: ignore[operator]
         self.n_sites = lattice.n_sites
 
+    def to(self, device: str) -> None:
+        """Move the model to a device."""
+        self.model.to(device)
+        self.device = torch.device(device)
+
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         if not isinstance(spins, torch.Tensor):
             energy, field = self.evaluate(torch.from_numpy(np.ascontiguousarray(spins)))

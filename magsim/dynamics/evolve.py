@@ -12,7 +12,7 @@ from torch import Tensor
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.llg import largest_torque
 from magsim.dynamics.protocols import Protocol
-from magsim.dynamics.share import WHOLE, Share
+from magsim.dynamics.share import Share, share_of
 from magsim.dynamics.thermostat import Noise
 from magsim.dynamics.walk import Walk, make_walk
 from magsim.errors import RunError
@@ -63,7 +63,6 @@ def evolve(
     n_steps: int | None = None,
     record_every: int | None = None,
     replicas: Sequence[int] | None = None,
-    share: Share = WHOLE,
     tick: Callable[[int], None] | None = None,
 ) -> Iterator[Frame]:
     """Integrate and yield frames.
@@ -74,14 +73,14 @@ def evolve(
     multiple of ``record_every``: only from there it does.)
 
     Args:
-        field: ``energy, F = field(spins)`` on float64 tensors ``(R, N, 3)``.
+        field: ``energy, F = field(spins)`` on float64 tensors ``(R, N, 3)``; its attribute ``share``, if it
+            has one, says which sites of the run these are.
         spins: ``(R, N, 3)``; the run happens in their dtype and on their device.
         seed: of the thermal noise.
         start_step: steps done already.
         n_steps: how many steps to do at most; None goes on to ``protocol.steps``.
         record_every: overrides the protocol's.
         replicas: index of each replica, which selects its noise; default ``0 .. R-1``.
-        share: which sites of the run the spins are.
         tick: called after every step with the number of steps that it went on.
 
     Classical fields in float64 on a CPU are integrated by compiled loops
@@ -98,7 +97,8 @@ def evolve(
     integrator.check_field(field)
     if spins.ndim != 3 or spins.shape[-1] != 3:
         raise ValueError(f"spins have shape {tuple(spins.shape)}; a run needs (replicas, sites, 3).")
-    noise = Noise(seed, tuple(range(len(spins)) if replicas is None else replicas))
+    share = share_of(field)
+    noise = Noise(seed, tuple(range(len(spins)) if replicas is None else replicas), share.first)
     if len(noise.replicas) != len(spins):
         raise ValueError(f"{len(noise.replicas)} replica indices for {len(spins)} replicas.")
     end = protocol.steps if n_steps is None else min(protocol.steps, start_step + n_steps)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from magsim.dynamics.integrators import FieldFunction
 from magsim.dynamics.protocols import Protocol
+from magsim.dynamics.share import share_of
 
 
 class Driven:
@@ -21,10 +22,11 @@ class Driven:
 
     Attributes:
         undriven: the field without that of the protocol.
+        share: of the run, whose sites these are.
     """
 
     def __init__(self, field: FieldFunction, protocol: Protocol, like: Tensor) -> None:
-        self.undriven = field
+        self.undriven, self.share = field, share_of(field)
         self._protocol = protocol
         self._B = like.new_zeros(3)
         self._now: tuple[float, float, float] | None = (0.0, 0.0, 0.0)

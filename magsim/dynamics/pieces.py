@@ -37,6 +37,10 @@ class Piece(ABC):
         """Be ready for windows like this one."""
 
     @abstractmethod
+    def to(self, device: str) -> None:
+        """Move to a device."""
+
+    @abstractmethod
     def of_sites(self, spins: Tensor, own: slice) -> tuple[Tensor, Tensor]:
         """Energy ``(R,)`` of the sites ``own`` of a window and field ``(R, n, 3)`` on them, from the spins
         ``(R, N, 3)`` of the window."""
@@ -57,7 +61,18 @@ class ClassicalPiece(Piece):
         self.halo = reach(terms.lattice, bonds[-1].distance) if bonds else 0
 
     def bind(self, window: Lattice) -> None:
-        self._field = ClassicalField(self._terms.bind(window))
+        self._window, self._field = window, ClassicalField(self._terms.bind(window))
+
+    def to(self, device: str) -> None:
+        """Nothing: the terms go where the spins are."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"terms": self._terms, "halo": self.halo, "window": self._window}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process: what was compiled or tabulated is made anew."""
+        self._terms, self.halo = state["terms"], state["halo"]
+        self.bind(state["window"])
 
     def of_sites(self, spins: Tensor, own: slice) -> tuple[Tensor, Tensor]:
         _, field = self._field(spins)
@@ -83,6 +98,9 @@ class LearnedPiece(Piece):
     def bind(self, window: Lattice) -> None:
         self._field.bind(window)
 
+    def to(self, device: str) -> None:
+        self._field.to(device)
+
     def of_sites(self, spins: Tensor, own: slice) -> tuple[Tensor, Tensor]:
         return self._field.of_sites(spins, own)
 
@@ -97,6 +115,10 @@ class Pieces(Piece):
     def bind(self, window: Lattice) -> None:
         for part in self._parts:
             part.bind(window)
+
+    def to(self, device: str) -> None:
+        for part in self._parts:
+            part.to(device)
 
     def of_sites(self, spins: Tensor, own: slice) -> tuple[Tensor, Tensor]:
         energy, field = self._parts[0].of_sites(spins, own)
@@ -136,22 +158,33 @@ class SlabField(EffectiveField):
         field: on any lattice of the same crystal.
         lattice: of the spins.
         slabs: how many.
+        key: what is told to the user where that cannot be.
+
+    Attributes:
+        piece, cut: the field on a window, and where the windows are.
 
     Raises:
         ConfigError: the field cannot be cut, or the lattice has fewer rows than slabs.
     """
 
-    def __init__(self, field: EffectiveField, lattice: Lattice, slabs: int) -> None:
-        self._piece = piece_of(field, "compute.slabs", slabs)
+    def __init__(
+        self, field: EffectiveField, lattice: Lattice, slabs: int, key: str = "compute.slabs"
+    ) -> None:
+        self.piece = piece_of(field, key, slabs)
         if slabs > lattice.shape[0]:
             raise ConfigError(
                 "compute.slabs", slabs, f"the lattice has {lattice.shape[0]} rows to cut between."
             )
-        self.cut = Cut(lattice, slabs, self._piece.halo)
-        self._piece.bind(self.cut.window)
+        self.cut = Cut(lattice, slabs, self.piece.halo)
+        self.piece.bind(self.cut.window)
         self.n_sites, self.name = lattice.n_sites, field.name
         self.conservative, self.torque_scale = field.conservative, field.torque_scale
         self._sites = [torch.from_numpy(self.cut.sites(slab)) for slab in self.cut.slabs]
+
+    def to(self, device: str) -> SlabField:
+        """The same, moved to a device."""
+        self.piece.to(device)
+        return self
 
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         if not isinstance(spins, torch.Tensor):
@@ -161,6 +194,6 @@ class SlabField(EffectiveField):
         total, field = flat.new_zeros(len(flat)), torch.empty_like(flat)
         for slab, sites in zip(self.cut.slabs, self._sites, strict=True):
             window = flat.index_select(1, sites.to(flat.device))
-            energy, field[:, slab.own] = self._piece.of_sites(window, slab.within)
+            energy, field[:, slab.own] = self.piece.of_sites(window, slab.within)
             total += energy
         return total.reshape(spins.shape[:-2]), field.reshape(spins.shape)

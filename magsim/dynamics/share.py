@@ -9,7 +9,12 @@ class Share:
     """All sites of the run: there is no other process.
 
     A process that moves some of them only asks the others where a decision depends on all spins.
+
+    Attributes:
+        first: number of the first of its sites in the whole lattice.
     """
+
+    first: int = 0
 
     def largest(self, value: float) -> float:
         """The largest of the values of all processes."""
@@ -39,3 +44,8 @@ class Share:
 
 
 WHOLE = Share()
+
+
+def share_of(field: object) -> Share:
+    """Of which sites a field gives the field: those of its attribute ``share``, without one all."""
+    return getattr(field, "share", WHOLE)

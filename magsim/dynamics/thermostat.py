@@ -43,10 +43,12 @@ class Noise:
     Attributes:
         seed: the seed of the run.
         replicas: index of each replica of the batch.
+        first: number of the first site in the whole lattice.
     """
 
     seed: int
     replicas: tuple[int, ...]
+    first: int = 0
 
     @cached_property
     def keys(self) -> np.ndarray:
@@ -57,12 +59,12 @@ class Noise:
     def normals(self, step: int, n_sites: int, device: torch.device | str = "cpu") -> torch.Tensor:
         """``(R, N, 3)`` float64 for one step, made on the device."""
         if torch.device(device).type != "cpu":
-            made = [philox.normals((int(a), int(b)), step, 0, n_sites, device) for a, b in self.keys]
+            made = [philox.normals((int(a), int(b)), step, self.first, n_sites, device) for a, b in self.keys]
             return torch.stack(made).transpose(-1, -2)
         # component by component, the memory order in which spins are integrated
         out = np.empty((len(self.keys), 3 * n_sites))
         for (a, b), numbers in zip(self.keys, out, strict=True):
-            philox.fill(a, b, np.uint64(step), 0, 1, n_sites, 1.0, numbers, 0, n_sites)
+            philox.fill(a, b, np.uint64(step), self.first, 1, n_sites, 1.0, numbers, 0, n_sites)
         return torch.from_numpy(out.reshape(-1, 3, n_sites)).transpose(-1, -2)
 
     def field(self, step: int, spins: torch.Tensor, D: float, dt: float) -> torch.Tensor | None:

@@ -36,6 +36,9 @@ def on_lattice(
     Raises:
         ConfigError: the run does not fit into memory, or the field cannot be cut.
     """
+    if cfg.compute.processes > 1:
+        classical = terms(field.lattice)
+        return divided(cfg, field if classical is None else field + classical, lattice)
     asked = None if str(cfg.compute.slabs) == "auto" else int(cfg.compute.slabs)
     slabs = asked or 1
     if lattice.n_sites * protocol.replicas > SMALL:
@@ -48,6 +51,16 @@ def on_lattice(
     field.bind(lattice)
     classical = terms(lattice)
     return field if classical is None else field + classical
+
+
+def divided(cfg: DictConfig, field: EffectiveField, lattice: Lattice) -> EffectiveField:
+    """The field in a slab for each of ``compute.processes``; itself for one process.
+
+    Raises:
+        ConfigError: it cannot be cut, or the lattice has fewer rows than processes.
+    """
+    processes = int(cfg.compute.processes)
+    return field if processes == 1 else SlabField(field, lattice, processes, "compute.processes")
 
 
 def _plan(

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +24,11 @@ from magsim.lattice import Lattice
 from magsim.runs import Run
 from magsim.runs.wandb_recorder import Recorder
 from magsim.tasks.build import torch_device
+from magsim.tasks.meeting import SILENCE, free_port
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-SILENCE = timedelta(minutes=10)  # without an answer from another process: it is dead
 LOUD = ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda", "lightning_fabric")
 
 
@@ -96,7 +94,7 @@ def companions(lesson: Lesson, folder: Path) -> Iterator[None]:
     if device.type == "cuda" and torch.cuda.device_count() < count:
         raise ConfigError("trainer.devices", count, f"torch sees {torch.cuda.device_count()} CUDA devices.")
     before, threads = dict(os.environ), torch.get_num_threads()
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0"}
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0"}
     share = max(1, threads // count)
     others: list[BaseProcess] = []
     try:
@@ -152,9 +150,3 @@ def _accompany(ready: Any, environment: dict[str, str], threads: int, lesson: Le
     torch.set_num_threads(threads)
     ready.send(True)
     descend(lesson, QuietRun(folder), {})
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -40,7 +40,7 @@ from magsim.tasks.build import (
     torch_dtype,
 )
 from magsim.tasks.data import tell_difference
-from magsim.tasks.memory import on_lattice
+from magsim.tasks.memory import divided, on_lattice
 from magsim.tasks.samples import Samples
 from magsim.tasks.simulation import Simulation, simulate
 from magsim.tasks.simulation_page import simulation_page
@@ -141,6 +141,7 @@ def follow(
         prefix=prefix,
         watchers=watches,
         samples=None if stride is None else Samples(path, lattice, int(stride)),
+        processes=int(cfg.compute.processes),
     )
     run.artifact("trajectory", path, result.content_hash)
     return result, integrator.step_size
@@ -166,7 +167,7 @@ def build_field(
     """
     classical = plain(cfg.classical) if build_classical(cfg, lattice) is not None else None
     if cfg.hamiltonian.name == "none":
-        return effective_field(cfg, lattice.shape), {"classical": classical}, {}
+        return divided(cfg, effective_field(cfg, lattice.shape), lattice), {"classical": classical}, {}
     if cfg.checkpoint is None:
         labeler = build_labeler(cfg, lattice)
         node = {k: v for k, v in plain(cfg.hamiltonian).items() if k != "name"}

@@ -21,7 +21,6 @@ from magsim.dynamics import (
     Integrator,
     Protocol,
     TrajectoryWriter,
-    evolve,
     initial_spins,
     open_trajectory,
     open_trajectory_writer,
@@ -33,6 +32,7 @@ from magsim.observables import measure
 from magsim.runs import Run
 from magsim.tasks.samples import Samples
 from magsim.tasks.simulation_recorder import Recorder, StepCounter, Watcher
+from magsim.tasks.team import moving
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +105,7 @@ def simulate(
     prefix: str = "simulate",
     watchers: Sequence[Watcher] = (),
     samples: Samples | None = None,
+    processes: int = 1,
 ) -> Simulation:
     """Evolve and record, or continue the trajectory of the same settings that lies at ``trajectory_path``.
 
@@ -130,6 +131,7 @@ def simulate(
         prefix: of the keys of the series, ``prefix/energy``.
         watchers: see the recorded frames that they want, those of earlier sessions too.
         samples: sees states between them, too.
+        processes: that share the lattice, the field being one of as many slabs.
 
     Raises:
         ConfigError: an observable or a texture that the lattice does not allow, or protocol and integrator
@@ -162,12 +164,11 @@ def simulate(
             counter = StepCounter(bar, spins.shape[0] * spins.shape[1])
             start_spins = torch.from_numpy(spins).to(device)
             stride = None if samples is None else samples.stride
-            frames = evolve(
-                field, start_spins, integrator, protocol, seed, first, record_every=stride, tick=counter
-            )
-            if samples is not None:
-                frames = samples.passing(frames, protocol)
-            _record(frames, store, recorder, watchers, counter, protocol)
+            with moving(
+                field, start_spins, integrator, protocol, seed, first, stride, counter, processes
+            ) as frames:
+                seen = frames if samples is None else samples.passing(frames, protocol)
+                _record(seen, store, recorder, watchers, counter, protocol)
     seconds = max(time.monotonic() - began, 1e-9)
     content_hash = store.finish()
     done = store.last_step or 0

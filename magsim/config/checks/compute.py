@@ -17,21 +17,9 @@ ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://(\[[^\]\s]+\]|[^\s:/]+):\d{1,5}")  #
 def check_compute(cfg: DictConfig) -> None:
     """Device, threads, workers and the cluster they run on."""
     _device(cfg)
-    positive(cfg, "compute.workers", "compute.slurm.cores")
+    positive(cfg, "compute.workers", "compute.processes", "compute.slurm.cores")
     not_negative(cfg, "compute.cost_seconds")
-    slabs = str(cfg.compute.slabs)
-    require(
-        cfg,
-        "compute.slabs",
-        slabs == "auto" or re.fullmatch(r"[1-9]\d*", slabs) is not None,
-        "must be auto or a positive whole number.",
-    )
-    require(
-        cfg,
-        "compute.slabs",
-        slabs in ("auto", "1") or cfg.task.name != "simulate" or not makes_labels(cfg),
-        "exact electrons see the whole lattice: slabs are for learned and classical fields; use auto.",
-    )
+    _division(cfg)
     cluster = str(cfg.compute.cluster)
     require(
         cfg,
@@ -54,6 +42,38 @@ def check_compute(cfg: DictConfig) -> None:
         )
     if makes_labels(cfg) and (cluster != "local" or cfg.compute.workers > 1):
         _programs(cfg, cluster)
+
+
+def _division(cfg: DictConfig) -> None:
+    """Into how many pieces a lattice is cut, for memory or for processes."""
+    slabs, processes = str(cfg.compute.slabs), int(cfg.compute.processes)
+    require(
+        cfg,
+        "compute.slabs",
+        slabs == "auto" or re.fullmatch(r"[1-9]\d*", slabs) is not None,
+        "must be auto or a positive whole number.",
+    )
+    for key, value in {"compute.slabs": slabs, "compute.processes": str(processes)}.items():
+        words = "exact electrons see the whole lattice; only learned and classical fields are cut: use 1."
+        cut = value not in ("auto", "1") and cfg.task.name == "simulate"
+        require(cfg, key, not (cut and makes_labels(cfg)), words)
+    if processes == 1:
+        return
+    require(
+        cfg, "compute.processes", slabs in ("auto", "1"), f"each has a slab: compute.slabs={slabs} is one."
+    )
+    require(
+        cfg,
+        "compute.processes",
+        cfg.task.name in ("simulate", "pipeline"),
+        "processes share a lattice in task=simulate (and the large run of the pipeline); use 1.",
+    )
+    require(
+        cfg,
+        "compute.processes",
+        cfg.integrator.name != "suzuki_trotter",
+        "integrator=suzuki_trotter knows the lattice as a whole; use another, or 1.",
+    )
 
 
 def _programs(cfg: DictConfig, cluster: str) -> None:

@@ -141,6 +141,7 @@ class ComputeConfig:
     cost_seconds: float = MISSING  # spent on timing a trained field on ten thousand sites; 0: not timed
     # pieces in which a learned field is evaluated, so that memory suffices: a number, or auto: as few as fit
     slabs: str = MISSING
+    processes: int = MISSING  # that simulate one lattice together, a slab each: on CPUs, or a GPU for each
     workers: int = MISSING  # processes that share the labels; 1: this one
     cluster: str = MISSING  # where workers run: local, slurm or the address of a dask scheduler
     slurm: SlurmConfig = field(default_factory=SlurmConfig)

@@ -10,6 +10,7 @@ from torch import Tensor
 from magsim.dynamics.integrators.base import FieldFunction, Integrator, add
 from magsim.dynamics.integrators.sib import cayley
 from magsim.dynamics.llg import rotation_vector
+from magsim.dynamics.share import share_of
 from magsim.dynamics.sweeps import midpoint
 from magsim.errors import RunError
 from magsim.spins import normalise
@@ -61,7 +62,7 @@ class Midpoint(Integrator):
             middle = total / length
             w = rotation_vector(middle, add(field(middle)[1], thermal), self.alpha, self.sense)
             again = cayley(spins, (self.step_size / length) * w)
-            change = (again - moved).abs().amax(dim=(-2, -1))
+            change = share_of(field).largest_of((again - moved).abs().amax(dim=(-2, -1)))
             moved = torch.where(running[:, None, None], again, moved)
             running = running & ~(change <= tolerance)
             if not bool(running.any()):
