@@ -142,7 +142,9 @@ class Fragile(Piece):
     ("how", "sentence"),
     [
         ("breaks", r"Process 1 of the simulation failed: ValueError: this piece is broken"),
-        ("nan", r"the field is not finite at step \d, replica 0, site 18"),
+        pytest.param(
+            "nan", r"the field is not finite at step \d, replica 0, site 18", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_goes_wrong_in_one_process_stops_all_with_its_sentence(how: str, sentence: str) -> None:
@@ -158,6 +160,7 @@ def test_what_goes_wrong_in_one_process_stops_all_with_its_sentence(how: str, se
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_a_shared_run_is_recorded_resumed_and_continued_by_one(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(task, "simulation_page", lambda *given: given[5])
     job = ["task=simulate", "logger=csv", "compute=cpu", "hamiltonian=none", "classical=heisenberg"]

@@ -172,9 +172,7 @@ class SlabField(EffectiveField):
     ) -> None:
         self.piece = piece_of(field, key, slabs)
         if slabs > lattice.shape[0]:
-            raise ConfigError(
-                "compute.slabs", slabs, f"the lattice has {lattice.shape[0]} rows to cut between."
-            )
+            raise ConfigError(key, slabs, f"the lattice has {lattice.shape[0]} rows to cut between.")
         self.cut = Cut(lattice, slabs, self.piece.halo)
         self.piece.bind(self.cut.window)
         self.n_sites, self.name = lattice.n_sites, field.name

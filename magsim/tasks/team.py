@@ -93,6 +93,7 @@ def moving(
         for process, _ in others:
             if process.is_alive():
                 process.terminate()
+            process.join(10.0)
         torch.set_num_threads(threads)
 
 
