@@ -104,8 +104,8 @@ def _frames(
     share = ProcessShare(field.cut, rank, place)
     mine = share.scattered(spins, job.replicas)
     part = ParallelField(field.piece, share, field)
-    run = evolve(part, mine, job.integrator, job.protocol, job.seed, start_step=job.start_step, tick=tick)
-    return whole_frames(run, share)
+    how = (job.integrator, job.protocol, job.seed, job.start_step, None, job.record_every)
+    return whole_frames(evolve(part, mine, *how, tick=tick), share)
 
 
 @contextmanager
