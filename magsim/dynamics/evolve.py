@@ -84,9 +84,9 @@ def evolve(
         tick: called after every step with the number of steps that it went on.
 
     Classical fields in float64 on a CPU are integrated by compiled loops
-    (:mod:`magsim.dynamics.compiled`), other fields by torch operations. Whether the field is finite and how
-    large the torques are (``protocol=relax``) is looked at in every step of the latter on a CPU, and in every
-    sixteenth otherwise: a GPU would have to wait for the answer.
+    (:mod:`magsim.dynamics.compiled`), other fields by torch operations. Whether the field is finite is looked
+    at in every step of the latter on a CPU, and in every sixteenth otherwise, where the answer has its price.
+    Torques that end a run or a stage are looked at in every sixteenth step.
 
     Raises:
         ConfigError: at once, if the protocol and the integrator do not fit or dt is not chosen.
@@ -125,14 +125,13 @@ def _frames(
     last_good: Frame | None = None
     walk.enter(step)
     while True:
-        looks = step % walk.cadence == 0
         due = step >= end or step % stride == 0
-        if looks or due:
+        if due or step % walk.cadence == 0:
             fault = share.fault(walk.not_finite())
             if fault is not None:
                 raise EvolutionError(_sentence("the field is not finite", fault, step), last_good)
         torque = math.inf
-        if looks and protocol.watches_torque:
+        if step % walk.torque_cadence == 0 and protocol.watches_torque:
             spins, _, force = walk.look()
             torque = share.largest(float(largest_torque(spins, force).max()))
         stop = step >= end or walk.stalled or protocol.finished(torque)

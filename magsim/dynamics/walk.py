@@ -24,11 +24,15 @@ class Walk(ABC):
     """Spins in a field and a bath.
 
     Attributes:
-        cadence: steps between two looks at the state, where a look makes a GPU wait or costs a field.
-        stalled: the state cannot move on.
+        cadence: steps between two looks at whether the field is finite; more than one where a look makes a
+            GPU wait or costs a field.
+        torque_cadence: steps between two looks at the torques. The same for every field and device, so that
+            a run that stops at a torque stops at the same step.
+        stalled: nothing will move any more.
     """
 
     cadence: int
+    torque_cadence: int = CADENCE
     stalled: bool = False
 
     def __init__(
@@ -111,6 +115,7 @@ class MinimiserWalk(TorchWalk):
     ) -> None:
         super().__init__(field, integrator, protocol, spins, noise)
         self.cadence, self._stride, self._moved = 1, stride, False
+        self.torque_cadence = 1
         self._minimiser = MINIMISERS[str(protocol.minimiser)](share)
 
     def enter(self, step: int) -> None:
