@@ -11,6 +11,7 @@ import torch
 from random_models import BP, trained
 
 from magsim.descriptors import DESCRIPTORS, BispectrumDescriptor, BispectrumOptions, Descriptor, RawDescriptor
+from magsim.descriptors.bispectrum_terms import make_blocks
 from magsim.descriptors.environment import Environment
 from magsim.descriptors.prune import independent
 from magsim.descriptors.sweep import AutogradSweep
@@ -200,12 +201,25 @@ DERIVATIVES: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", ["square", "triangular", "kagome"])
 def test_the_transform_of_each_orbit_is_the_whole_matrix(name: str) -> None:
     descriptor = BispectrumDescriptor.of(LATTICES[name], cutoff=1.8, chirality_cutoff=1.0)
-    transform, adapt = descriptor.transform, descriptor.adapt
+    transform = descriptor.transform
+    adapt = torch.tensor(make_blocks(descriptor.environment, descriptor.irreps)[1])
     elements = torch.tensor(np.random.default_rng(0).normal(size=(2, len(adapt), 5)))
     rows = adapt @ elements
-    torch.testing.assert_close(transform(adapt, elements[:, transform.order]), rows, rtol=0, atol=1e-13)
-    back = transform.pull(adapt, rows)  # the rows are orthonormal
+    torch.testing.assert_close(transform(elements[:, transform.order]), rows, rtol=0, atol=1e-13)
+    back = transform.pull(rows)  # the rows are orthonormal
     torch.testing.assert_close(back, elements[:, transform.order], rtol=0, atol=1e-13)
+    torch.testing.assert_close(transform.dense(), adapt, rtol=0, atol=0)
+
+
+def test_models_saved_with_the_whole_matrix_are_read() -> None:
+    descriptor = BispectrumDescriptor.of(LATTICES["square"], cutoff=1.0, channels=3)
+    weights = descriptor.state_dict()
+    turned = {name: -block if "orbits_of" in name else block for name, block in weights.items()}
+    descriptor.load_state_dict(turned)
+    whole = {name: block for name, block in weights.items() if "orbits_of" not in name}
+    descriptor.load_state_dict(whole | {"adapt": -descriptor.transform.dense()})
+    for name, block in descriptor.state_dict().items():
+        torch.testing.assert_close(block, weights[name], rtol=0, atol=0)
 
 
 class TestDerivatives:

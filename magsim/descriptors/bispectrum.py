@@ -59,7 +59,6 @@ class BispectrumDescriptor(ElementDescriptor):
             that leave no invariant.
     """
 
-    adapt: Tensor
     kept: Tensor
 
     def __init__(self, lattice: Lattice, options: BispectrumOptions) -> None:
@@ -73,7 +72,7 @@ class BispectrumDescriptor(ElementDescriptor):
         self.options, self.irreps, self.blocks, self.transform = options, found, blocks, transform
         # Inside an irrep of several dimensions, and among its copies, the basis is LAPACK's choice, which
         # differs from machine to machine: everything that depends on it is saved with a model.
-        self.register_buffer("adapt", torch.tensor(adapt))
+        self._register_load_state_dict_pre_hook(self._split)
         self._make_mixtures()
         self.terms = nn.ModuleList(make_terms(self.blocks, self.irreps, options))
         if not self.terms:
@@ -85,6 +84,13 @@ class BispectrumDescriptor(ElementDescriptor):
         """The descriptor with the fields of :class:`BispectrumOptions` as arguments."""
         return cls(lattice, BispectrumOptions(**options))
 
+    def _split(self, weights: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Models used to be saved with the whole matrix of the transform."""
+        whole = weights.pop(f"{prefix}adapt", None)
+        if whole is not None:
+            blocks = self.transform.blocks_of(whole)
+            weights.update({f"{prefix}transform.{name}": block for name, block in blocks.items()})
+
     def _make_mixtures(self) -> None:
         """Of the copies of each block: learned, or orthonormal and the same for every model (own seed)."""
         generator = np.random.default_rng(20220103)
@@ -92,7 +98,7 @@ class BispectrumDescriptor(ElementDescriptor):
         for k, block in enumerate(self.blocks):
             if self.options.channels is not None:
                 start = torch.randn(block.copies, self.options.channels) / block.copies**0.5
-                self.mixtures.append(nn.Parameter(start.to(self.adapt)))
+                self.mixtures.append(nn.Parameter(start.double()))
             else:
                 count = self.options.mixtures(block.copies)
                 mixture = np.linalg.qr(generator.normal(size=(block.copies, block.copies)))[0][:, :count]
@@ -110,7 +116,7 @@ class BispectrumDescriptor(ElementDescriptor):
         return sum(block.irrep.dim * self.options.vectors(block.copies) for block in self.blocks)
 
     def vectors(self, elements: Tensor) -> list[Tensor]:
-        adapted = self.transform(self.adapt, elements)
+        adapted = self.transform(elements)
         return [self._mix(k, adapted[:, block.columns]) for k, block in enumerate(self.blocks)]
 
     def _mix(self, k: int, rows: Tensor) -> Tensor:
@@ -127,7 +133,7 @@ class BispectrumDescriptor(ElementDescriptor):
         for k, share in enumerate(gradient):
             by_copies = self._mixture(k) @ share.permute(0, 3, 2, 1).flatten(2)
             rows.append(by_copies.unflatten(2, share.shape[2:0:-1]).flatten(1, 2))
-        return self.transform.pull(self.adapt, torch.cat(rows, dim=1))
+        return self.transform.pull(torch.cat(rows, dim=1))
 
     def _terms(self) -> list[Term]:
         return [term for term in self.terms if isinstance(term, Term)]
@@ -152,14 +158,14 @@ class BispectrumDescriptor(ElementDescriptor):
 
     def coefficients(self, environments: Tensor) -> Tensor:
         """Symmetry-adapted ``f`` of environments ``(B, n, M, 3)``: ``(B, n, sum of copies*dim)``."""
-        return self.local_elements(environments) @ self.adapt.T
+        return self.local_elements(environments) @ self.transform.dense().T
 
     def prepare(self, spins: Tensor | None) -> None:
         """Keep a set of independent invariants, if ``options.prune`` says how independent."""
         if self.options.prune is None:
             return
         self._keep(None)
-        own = self.adapt.dtype
+        own = self.transform.matrices()[0].dtype
         with torch.no_grad():
             kept = independent(samples(self.double(), spins), self.options.prune)
         self.to(own)
@@ -172,4 +178,4 @@ class BispectrumDescriptor(ElementDescriptor):
     def _keep(self, kept: Tensor | None) -> None:
         self._pruned = kept is not None
         if kept is not None:
-            self.register_buffer("kept", kept.to(self.adapt.device))
+            self.register_buffer("kept", kept.to(self.device))
