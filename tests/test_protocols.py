@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from magsim.config import compose
 from magsim.dynamics import (
     ClassicalField,
     FieldSweep,
@@ -20,6 +21,7 @@ from magsim.dynamics import (
 from magsim.errors import ConfigError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
+from magsim.tasks.dispatch import execute
 
 LATTICE = make_lattice("square", (4, 4))
 MAGNET = ClassicalField(ClassicalHamiltonian(LATTICE, heisenberg=(-1.0,), easy_axis=0.3))
@@ -130,7 +132,7 @@ def test_a_magnet_switches_at_the_field_of_stoner_and_wohlfarth() -> None:
     assert len(down) == 25
     assert len(up) == 24
     last_held = min(value for value, along in down if along > 0)
-    assert last_held - 0.05 <= -switching <= last_held  # the interval of the values
+    assert last_held - 0.05 <= -switching <= last_held
     np.testing.assert_allclose(  # the loop is odd
         [along for _, along in up], [-along for _, along in down[1:]], atol=1e-2
     )
@@ -201,3 +203,18 @@ def test_n_steps_and_n_more_equal_2n_bitwise(protocol, half) -> None:
         (same,) = (other for other in whole if other.step == frame.step)
         assert torch.equal(frame.spins, same.spins)
         assert torch.equal(frame.energy, same.energy)
+
+
+def test_a_loop_ends_in_its_figure_and_the_coercive_field(tmp_path, monkeypatch) -> None:
+    """Half the width of the loop of a macrospin along an easy axis that is nearly the field's, ``~ 2 K``."""
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+    job = ["task=simulate", "logger=csv", "compute=cpu", "hamiltonian=none", "classical=heisenberg"]
+    job += ["classical.heisenberg=[-1]", "classical.easy_axis=0.2", "lattice=square", "lattice.shape=[4,4]"]
+    job += ["integrator.dt=0.2", "protocol=field_sweep", "protocol.direction=[1,0,8]", "protocol.points=9"]
+    job += ["protocol.B_max=0.6", "protocol.initial=ferromagnet", "protocol.hold=320"]
+    job += ["protocol.record_every=320", "observables.names=[energy]", "observables.figures=[hysteresis]"]
+    metrics = execute(compose(job), job, tmp_path / "run")
+    angle = math.atan(1 / 8)
+    switching = 0.4 * (math.cos(angle) ** (2 / 3) + math.sin(angle) ** (2 / 3)) ** -1.5
+    assert metrics["simulate/coercive_field"] == pytest.approx(switching, abs=0.15)
+    assert (tmp_path / "run" / "hysteresis.png").is_file()

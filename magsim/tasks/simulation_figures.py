@@ -11,6 +11,7 @@ from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.report.page import Picture, Table
 from magsim.runs import Run
+from magsim.tasks import figures_of_loops as loops
 from magsim.tasks import figures_of_maps as maps
 from magsim.tasks import figures_of_series as series
 from magsim.tasks.scene import Choice, Drawn, Scene, Solve
@@ -41,6 +42,7 @@ FIGURES: dict[str, Figure] = {
     "binder": Figure(series.binder, series.needs_replicas, usual=False),
     "aging": Figure(series.aging, series.needs_waiting, usual=False),
     "excitations": Figure(series.excitations, series.needs_equal_intervals, usual=False),
+    "hysteresis": Figure(loops.hysteresis, loops.needs_loop),
     "walls": Figure(maps.walls, maps.needs_periodic_triangles, on_map=True),
     "chirality": Figure(maps.chirality, maps.needs_triangles, on_map=True),
     "charge": Figure(maps.charge, maps.needs_plane, usual=False, on_map=True),

@@ -100,6 +100,7 @@ FIGURES = (
     "binder",
     "aging",
     "excitations",
+    "hysteresis",
     "walls",
     "chirality",
     "charge",
