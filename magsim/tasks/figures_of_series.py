@@ -73,17 +73,18 @@ def growth(scene: Scene) -> Drawn:
     if fit is None:
         return Drawn([scene.shown(file, words)])
     law = fit_growth(scene.time, size, fit)
+    error = "one replica has no error"
+    if law.replicas > 1:
+        error = f"the error is the standard error over {law.replicas} replicas"
     words += (
         f" L ∝ tⁿ with n = {law.text} fitted to {law.points} times from {law.window[0]:.4g} to "
-        f"{law.window[1]:.4g}; the error is the standard error over {law.replicas} replicas."
-        if law.replicas > 1
-        else f" L ∝ tⁿ with n = {law.text} fitted to {law.points} times from {law.window[0]:.4g} to "
-        f"{law.window[1]:.4g}; one replica has no error."
+        f"{law.window[1]:.4g}; {error}."
     )
     metrics = {
         "growth_exponent": law.exponent,
         "growth_exponent_error": law.error,
-        "growth_window": list(law.window),
+        "growth_from": law.window[0],
+        "growth_to": law.window[1],
         "growth_replicas": law.replicas,
     }
     return Drawn([scene.shown(file, words)], metrics=metrics)

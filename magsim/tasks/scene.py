@@ -103,7 +103,7 @@ class Scene:
     def replicas(self) -> int:
         return self.trajectory.shape[1]
 
-    @property
+    @cached_property
     def triangles(self) -> bool:
         """Whether there are triangles with a chirality."""
         return self.lattice.dim == 2 and len(self.lattice.triangles()) > 0
