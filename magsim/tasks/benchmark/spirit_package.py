@@ -12,18 +12,30 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 SOLVERS = {"heun": "SOLVER_HEUN", "rk4": "SOLVER_RK4", "sib": "SOLVER_SIB", "depondt": "SOLVER_DEPONDT"}
 
 EXCHANGE = 1.0  # meV
 BOLTZMANN = 0.08617333  # meV / K
 MANY = 2**31 - 1  # iterations; the end of a run is decided here
-PRECESSION = 1.52  # 1/ps: gamma J / mu_s for J = 1 meV and mu_s = 2 Bohr magnetons, spirit's default
+MOMENT = 2.0  # Bohr magnetons
+PRECESSION = 0.1760859644 * EXCHANGE / (MOMENT * 0.057883817555)  # 1/ps: gamma J / moment
 
 
 def load() -> SimpleNamespace | None:
     """Spirit's modules, or None where it is not installed (or another package has its name)."""
     try:
-        from spirit import configuration, geometry, hamiltonian, simulation, state, system, version
+        from spirit import (
+            configuration,
+            geometry,
+            hamiltonian,
+            quantities,
+            simulation,
+            state,
+            system,
+            version,
+        )
         from spirit.parameters import llg
     except (ImportError, OSError):  # OSError: its shared library does not fit this system
         return None
@@ -32,6 +44,7 @@ def load() -> SimpleNamespace | None:
         geometry=geometry,
         hamiltonian=hamiltonian,
         llg=llg,
+        quantities=quantities,
         simulation=simulation,
         state=state,
         system=system,
@@ -58,6 +71,25 @@ class Ferromagnet:
         """Do so many time steps."""
         self._modules.simulation.n_shot(self._state, steps)
 
+    @property
+    def spins(self) -> np.ndarray:
+        """``(N, 3)`` in the order of sites of :class:`magsim.lattice.Lattice`, a copy."""
+        return self._by_column().transpose(1, 0, 2).reshape(-1, 3).copy()
+
+    @spins.setter
+    def spins(self, spins: np.ndarray) -> None:
+        view = self._by_column()
+        view[...] = spins.reshape(view.shape[1], view.shape[0], 3).transpose(1, 0, 2)
+
+    def _by_column(self) -> np.ndarray:
+        """Its own spins, ``(Ly, Lx, 3)``: there x runs first."""
+        side = round(self._n_spins**0.5)
+        return self._modules.system.get_spin_directions(self._state).reshape(side, side, 3)
+
+    def topological_charge(self) -> float:
+        """Of its own counting."""
+        return float(self._modules.quantities.get_topological_charge(self._state))
+
     def energy(self) -> float:
         """Energy per spin in units of the exchange."""
         self._modules.system.update_data(self._state)
@@ -68,11 +100,13 @@ class Ferromagnet:
 def ferromagnet(solver: str, T: float, side: int, dt: float, alpha: float) -> Iterator[Ferromagnet | None]:
     """A Heisenberg ferromagnet, E = -J sum_<ij> S_i.S_j on a periodic square lattice, from random spins.
 
+    Its equation is dS/dt = -S x F - alpha S x (S x F) with times in units of (1 + alpha^2)/J.
+
     Args:
         solver: one of :data:`SOLVERS`.
         T: temperature in units of J.
         side: the lattice has ``side x side`` spins.
-        dt: time step in units of 1/J.
+        dt: time step in these units.
         alpha: damping.
 
     Yields:
@@ -87,6 +121,7 @@ def ferromagnet(solver: str, T: float, side: int, dt: float, alpha: float) -> It
     try:
         s.geometry.set_bravais_lattice_type(state, s.geometry.BRAVAIS_LATTICE_SC)
         s.geometry.set_n_cells(state, [side, side, 1])
+        s.geometry.set_mu_s(state, MOMENT)
         h = s.hamiltonian
         h.set_boundary_conditions(state, [True, True, False])
         h.set_field(state, 0.0, [0.0, 0.0, 1.0])
@@ -97,7 +132,7 @@ def ferromagnet(solver: str, T: float, side: int, dt: float, alpha: float) -> It
         s.configuration.random(state)
         s.llg.set_output_general(state, any=False)
         s.llg.set_convergence(state, 0.0)
-        s.llg.set_timestep(state, dt / PRECESSION)
+        s.llg.set_timestep(state, dt * (1 + alpha**2) / PRECESSION)
         s.llg.set_damping(state, alpha)
         s.llg.set_temperature(state, T * EXCHANGE / BOLTZMANN)
         run = s.simulation
