@@ -28,6 +28,8 @@ from magsim.lattice import Lattice, make_lattice
 from magsim.spins import random_spins
 
 NAMES = sorted(INTEGRATORS)
+# many fields a step
+LONG = [pytest.param(n, marks=pytest.mark.slow) if n in ("midpoint", "suzuki_trotter") else n for n in NAMES]
 
 
 def langevin(x: float) -> float:
@@ -38,7 +40,7 @@ def random_start(n_sites: int, replicas: int = 1) -> torch.Tensor:
     return torch.from_numpy(random_spins(n_sites, np.random.default_rng(1), batch=(replicas,)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LONG)
 @pytest.mark.parametrize(
     ("T", "alpha", "sense", "dt"), [(2.0, 0.5, 1, 0.01), (1.0, 2.0, 1, 0.005), (0.25, 0.5, -1, 0.04)]
 )
@@ -58,7 +60,7 @@ def test_one_spin_in_a_field_obeys_the_langevin_function(name, T, alpha, sense, 
     assert float(cos.mean()) == pytest.approx(langevin(B / T), abs=3 * error)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LONG)
 def test_two_coupled_spins_have_the_exact_energy_distribution(name):
     """p(c) ~ exp(-J c / T) for c = S_1.S_2 in [-1, 1]: histogram over ten equally likely bins."""
     J, T, alpha, dt, pairs = 1.0, 0.5, 1.0, 0.01, 4000
@@ -76,6 +78,22 @@ def test_two_coupled_spins_have_the_exact_energy_distribution(name):
     counts = np.histogram(cumulative, bins=10, range=(0, 1))[0]
     assert stats.chisquare(counts).pvalue > 0.003
     assert c.mean() == pytest.approx(-langevin(b), abs=3 * c.std() / math.sqrt(pairs))
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_heisenberg_chain_has_the_exact_energy_of_its_temperature(name):
+    """u(T) = J L(J/T) for an open chain, L the Langevin function: bonds are independent (M. E. Fisher, Am. J.
+    Phys. 32, 343, doi:10.1119/1.1970340)."""
+    J, T, n, replicas = 1.0, 0.5, 64, 40
+    field = ClassicalField(ClassicalHamiltonian(make_lattice("chain", (n,), "open"), heisenberg=(J,)))
+    protocol = Quench(steps=1800, record_every=60)
+    frames = list(
+        evolve(field, random_start(n, replicas), make_integrator(name, 0.01, 1.0, T), protocol, seed=6)
+    )
+    per_bond = torch.stack([frame.energy for frame in frames[11:]]).mean(dim=0) / (n - 1)
+    error = float(per_bond.std()) / math.sqrt(replicas)
+    assert error < 0.005
+    assert float(per_bond.mean()) == pytest.approx(-J * langevin(J / T), abs=3 * error)
 
 
 def test_strength_of_the_bath_is_that_of_brown():

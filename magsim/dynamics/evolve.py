@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from magsim.dynamics.adaptive import check_bath
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.llg import largest_torque
 from magsim.dynamics.protocols import Protocol
@@ -95,6 +96,7 @@ def evolve(
     """
     protocol.check(integrator)
     integrator.check_field(field)
+    check_bath(integrator, protocol.warmest(integrator.T))
     if spins.ndim != 3 or spins.shape[-1] != 3:
         raise ValueError(f"spins have shape {tuple(spins.shape)}; a run needs (replicas, sites, 3).")
     share = share_of(field)

@@ -22,6 +22,7 @@ from numba import extending, njit
 from numba.core import types
 
 OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+GENERATOR = "philox4x32-10, Box-Muller"
 ROUNDS = 10
 LOW = 0xFFFFFFFF
 M0, M1 = 0xD2511F53, 0xCD9E8D57  # multipliers

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from magsim.dynamics.adaptive import adaptive_step
 from magsim.dynamics.compiled import CompiledSteps, compilable
 from magsim.dynamics.effective_field import ClassicalField
 from magsim.dynamics.external import Driven
@@ -100,6 +101,25 @@ class TorchWalk(Walk):
         self._spins = self._integrator.step(self._field, self._spins, self._force, thermal)
 
 
+class AdaptiveWalk(TorchWalk):
+    """Any field at T = 0, by steps that are cut into parts as their errors require."""
+
+    def __init__(
+        self,
+        field: FieldFunction,
+        integrator: Integrator,
+        protocol: Protocol,
+        spins: Tensor,
+        noise: Noise,
+        share: Share,
+    ) -> None:
+        super().__init__(field, integrator, protocol, spins, noise)
+        self._share = share
+
+    def advance(self, step: int) -> None:
+        self._spins = adaptive_step(self._field, self._integrator, self._spins, self._force, self._share)
+
+
 class MinimiserWalk(TorchWalk):
     """Downhill by a minimiser of the protocol, which forgets its past at every multiple of ``stride``."""
 
@@ -175,7 +195,8 @@ def make_walk(
     share: Share = WHOLE,
     stride: int = 1,
 ) -> Walk:
-    """The minimiser of the protocol if it has one, compiled loops where they can be had, else torch.
+    """The minimiser of the protocol if it has one, adaptive steps if the integrator has
+    a tolerance, compiled loops where they can be had, else torch.
 
     Args:
         share: which sites of the run the spins are.
@@ -183,6 +204,8 @@ def make_walk(
     """
     if protocol.minimiser is not None:
         return MinimiserWalk(field, integrator, protocol, spins, noise, share, stride)
+    if integrator.tolerance is not None:
+        return AdaptiveWalk(field, integrator, protocol, spins, noise, share)
     if share is WHOLE and isinstance(field, ClassicalField) and compilable(field, integrator, spins):
         return CompiledWalk(field, integrator, protocol, spins, noise)
     return TorchWalk(field, integrator, protocol, spins, noise)

@@ -61,6 +61,7 @@ TRAJECTORY = "trajectory.zarr"
 # The largest torque among some hundred random spins is about this many times the rms per component; a model
 # that learned too little to show such torques must not choose a step by its own.
 TAIL = 5.0
+PARTS = 10  # suggested steps from state to state where steps are adaptive
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
@@ -238,6 +239,8 @@ def choose_timestep(
     floor = TAIL * field.torque_scale
     warmest = replace(integrator, T=protocol.warmest(integrator.T))
     suggested = suggest_timestep(force, spins, warmest, torque_floor=floor)
+    if integrator.tolerance is not None:
+        suggested *= PARTS
     torque = max(float(largest_torque(spins, force).max()), floor)
     # two digits: what is printed is what is used, and the last bits of the torque do not matter
     chosen = replace(integrator, dt=float(f"{suggested:.2g}"))

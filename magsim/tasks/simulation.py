@@ -25,6 +25,7 @@ from magsim.dynamics import (
     open_trajectory,
     open_trajectory_writer,
 )
+from magsim.dynamics.philox import GENERATOR
 from magsim.dynamics.trajectory import FORMAT_VERSION
 from magsim.errors import ConfigError, RunError
 from magsim.lattice import Lattice
@@ -228,10 +229,13 @@ def trajectory_key(
     recipe = asdict(protocol)
     if not protocol.depends_on_steps:
         recipe.pop("steps")
+    method = asdict(integrator)
+    if integrator.tolerance is None:  # as before there was any
+        method.pop("tolerance")
     content = {
         "format_version": FORMAT_VERSION,
         "lattice": [lattice.name, list(lattice.shape), list(lattice.boundary)],
-        "integrator": {"name": integrator.name, **asdict(integrator)},
+        "integrator": {"name": integrator.name, **method},
         "protocol": {"name": protocol.name, **recipe},
         "seed": seed,
         "initial": None
@@ -239,6 +243,8 @@ def trajectory_key(
         else hashlib.sha256(np.asarray(initial, dtype="f8").tobytes()).hexdigest(),
         "field": dict(identity or {}),
     }
+    if protocol.warmest(integrator.T) > 0:
+        content["noise"] = GENERATOR
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -31,6 +31,10 @@ def _integrator(cfg: DictConfig) -> None:
         )
     positive(cfg, "integrator.dt", null="suggested from the torque")
     not_negative(cfg, "integrator.alpha", "integrator.T")
+    positive(cfg, "integrator.tolerance", null="steps of dt")
+    require(
+        cfg, "integrator.tolerance", node.tolerance is None or node.T == 0, "adaptive steps are for T = 0."
+    )
     require(cfg, "integrator.sense", node.sense in (1, -1), "must be 1 or -1.")
     require(
         cfg,

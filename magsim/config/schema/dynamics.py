@@ -17,6 +17,7 @@ class IntegratorConfig:
     alpha: float = MISSING
     T: float = MISSING
     sense: int = MISSING  # +1 conserves S + sigma/2, -1 is the sign of the published codes
+    tolerance: float | None = MISSING  # null: steps of dt, else parts of it that err less per unit of time
 
 
 @dataclass

@@ -17,7 +17,12 @@ INTEGRATORS: dict[str, type[Integrator]] = {
 
 
 def make_integrator(
-    name: str, dt: float | None = None, alpha: float = 0.5, T: float = 0.0, sense: int = 1
+    name: str,
+    dt: float | None = None,
+    alpha: float = 0.5,
+    T: float = 0.0,
+    sense: int = 1,
+    tolerance: float | None = None,
 ) -> Integrator:
     """The integrator of that name.
 
@@ -26,7 +31,7 @@ def make_integrator(
     """
     if name not in INTEGRATORS:
         raise ConfigError("integrator.name", name, f"known integrators are {', '.join(INTEGRATORS)}.")
-    return INTEGRATORS[name](dt=dt, alpha=alpha, T=T, sense=sense)
+    return INTEGRATORS[name](dt=dt, alpha=alpha, T=T, sense=sense, tolerance=tolerance)
 
 
 __all__ = [

@@ -27,6 +27,8 @@ class Integrator(ABC):
         alpha: damping, >= 0.
         T: temperature of the bath in units of the hopping, >= 0.
         sense: s, +1 or -1.
+        tolerance: error per unit of time of adaptive steps (:mod:`magsim.dynamics.adaptive`), T = 0 only; dt
+            is then the time between two states. None: steps of dt.
         order: order of convergence without noise.
         evaluations: fields per step.
 
@@ -38,6 +40,7 @@ class Integrator(ABC):
     alpha: float = 0.5
     T: float = 0.0
     sense: int = 1
+    tolerance: float | None = None
 
     name: ClassVar[str]
     order: ClassVar[int]
@@ -56,6 +59,10 @@ class Integrator(ABC):
             raise ConfigError("integrator.T", self.T, "the temperature is zero or positive.")
         if self.sense not in (1, -1):
             raise ConfigError("integrator.sense", self.sense, "the sense of precession is 1 or -1.")
+        if self.tolerance is not None and not (0 < self.tolerance < math.inf and self.T == 0):
+            raise ConfigError(
+                "integrator.tolerance", self.tolerance, "adaptive steps need a positive tolerance and T = 0."
+            )
         if self.T > 0 and self.alpha == 0:
             raise ConfigError("integrator.T", self.T, "a temperature needs damping: integrator.alpha > 0.")
 
@@ -114,7 +121,7 @@ def suggest_timestep(
     because a spin that turns at a steady rate w is off by ``(w dt)^(p+1) / c`` after one step of a method of
     order p (c = 6 Heun, 12 SIB, 24 midpoint, 120 RK4; Depondt and Suzuki-Trotter are exact for a constant
     field, but not when its sources turn: 12). A bath also limits the rms angle of one kick,
-    ``sqrt(4 alpha T dt)``, to 0.2, which keeps thermal averages within about one per cent (their error is
+    ``sqrt(4 alpha T dt)``, to 0.2, which keeps thermal averages within one or two per cent (their error is
     linear in dt).
 
     Args:
