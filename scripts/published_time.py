@@ -19,8 +19,8 @@ import magsim
 from magsim.config import compose
 from magsim.dynamics import Heun, Quench, evolve
 
-SYSTEM = ["lattice=square", "lattice.shape=[30,30]", "hamiltonian=double_exchange", "hamiltonian.T=0.005"]
-SOLVER = ["labeler=greens", "labeler.tolerance=1e-6"]
+SYSTEM = ["lattice=square", "lattice.shape=[30,30]", "hamiltonian=double_exchange", "hamiltonian.T=0.01"]
+SOLVER = ["labeler=greens", "labeler.tolerance=1e-5"]
 
 
 def main() -> None:
