@@ -29,7 +29,7 @@ JOB = [
 
 
 def test_band_and_difference_are_over_initial_states() -> None:
-    exact = np.array([[0.0, 2.0], [1.0, 3.0]])
+    exact = np.array([[0.0, 2.0], [1.0, 1.5]])
     compared = Compared("x", np.arange(2.0), exact, exact + np.array([[0.0], [-0.5]]))
     assert compared.difference == pytest.approx(0.5)
     assert compared.band == pytest.approx(np.sqrt(2.0))

@@ -44,9 +44,9 @@ class Compared:
 
     @property
     def band(self) -> float:
-        """Width of the band: standard deviation over initial states with the exact field, rms along the
-        curve."""
-        return float(np.sqrt((self.exact.std(1, ddof=1) ** 2).mean()))
+        """Width of the band, the largest along the curve: standard deviation over initial states with the
+        exact field."""
+        return float(self.exact.std(1, ddof=1).max())
 
     @property
     def words(self) -> str:
@@ -111,7 +111,7 @@ def _differences(curves: Sequence[Compared], final: Sequence[Compared]) -> Table
         ("quantity", "exact, at the end", "learned", "largest difference of the means", "band"),
         rows,
         "Means over the initial states. The band is the standard deviation over them with the exact field, "
-        "rms along the curve; S(q) is given in units of N.",
+        "where it is largest; S(q) is given in units of N.",
     )
 
 
