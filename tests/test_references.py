@@ -30,6 +30,7 @@ def test_a_run_is_set_against_its_references(tmp_path: Path) -> None:
     references = (
         "references=[{quantity: energy, value: -2, tolerance: 3, source: theory},"
         "{quantity: nn_correlation, value: 0.5, time: 2, source: theory},"
+        "{quantity: nn_correlation, value: 0.75, time: 2, source: others},"
         "{quantity: nn_correlation, value: 1, tolerance: 1e-9, replica: lowest, source: theory},"
         "{quantity: magnetisation, value: 0, time: 100, tolerance: 1, source: nobody gets there}]"
     )
@@ -40,6 +41,7 @@ def test_a_run_is_set_against_its_references(tmp_path: Path) -> None:
     assert metrics["reference/energy"] == pytest.approx(metrics["simulate/final_energy"] + 2)
     at_two = float(rows["20"]["simulate/nn_correlation"])
     assert metrics["reference/nn_correlation_t2"] == pytest.approx(at_two - 0.5)
+    assert metrics["reference/nn_correlation_t2_2"] == pytest.approx(at_two - 0.75)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Against reference values" in page
     assert "not reached" in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -94,8 +95,13 @@ def _at(times: np.ndarray, values: np.ndarray, when: float | None) -> tuple[floa
 
 def metrics_of(references: Sequence[Reference]) -> dict[str, float]:
     """``reference/<quantity>``, with ``_lowest`` and ``_t<time>`` where they apply: measured minus
-    reference, of what the run has reached."""
-    return {r.key: r.measured - r.value for r in references if not math.isnan(r.measured)}
+    reference, of what the run has reached; a second reference of the same quantity has ``_2``, and so on."""
+    found: dict[str, float] = {}
+    for r in references:
+        if not math.isnan(r.measured):
+            names = (r.key if k == 1 else f"{r.key}_{k}" for k in count(1))
+            found[next(name for name in names if name not in found)] = r.measured - r.value
+    return found
 
 
 def reference_section(references: Sequence[Reference]) -> Section:
