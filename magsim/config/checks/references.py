@@ -9,7 +9,7 @@ from magsim.config.conform import suggestion
 from magsim.errors import ConfigError
 
 # Final metrics of a simulation that are no observables of single frames.
-FITTED = ("growth_exponent", "density_min", "density_max")
+FITTED = ("growth_exponent", "density_min", "density_max", "peak_wavenumber", "peak_weight")
 
 
 def check_references(cfg: DictConfig) -> None:
