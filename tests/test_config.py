@@ -248,4 +248,4 @@ def test_references_name_what_is_measured_and_where_they_are_from() -> None:
         with pytest.raises(ConfigError, match=message):
             check(compose([f"references=[{{{wrong}}}]"]))
     with pytest.raises(ConfigError, match=r"is not measured: observables\.names=\['energy'\]"):
-        check(compose([f"references=[{reference}]", "observables.names=[energy]"]))
+        check(compose(["task=simulate", f"references=[{reference}]", "observables.names=[energy]"]))

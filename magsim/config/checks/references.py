@@ -30,7 +30,7 @@ def check_references(cfg: DictConfig) -> None:
         require(
             cfg,
             f"{key}.quantity",
-            name in (*FITTED, *chosen) or "all" in chosen,
+            cfg.task.name != "simulate" or name in (*FITTED, *chosen) or "all" in chosen,
             f"is not measured: observables.names={chosen}.",
         )
         finite(cfg, f"{key}.value")
