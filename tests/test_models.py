@@ -120,7 +120,7 @@ class Largest(TorchDispatchMode):
 def test_the_memory_of_an_evaluation_does_not_grow_with_the_lattice(descriptor: str) -> None:
     """The largest tensor beyond the bonds of the lattice itself is that of one part."""
     largest, bonds = [], []
-    for size in (40, 80):
+    for size in (60, 120):
         options = {"references": 16} if descriptor == "bispectrum" else {"lmax": 2}
         kind = {"name": descriptor, "cutoff": 2.0} | options
         model = build_model(make_lattice("triangular", (12, 12)), kind, BP).float().eval()

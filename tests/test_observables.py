@@ -100,6 +100,8 @@ def test_all_means_what_the_lattice_allows() -> None:
         "magnetisation",
         "nn_correlation",
         "correlation_length",
+        "ordering_wavenumber",
+        "ordering_weight",
         "ferromagnetic_fraction",
         "cluster_size",
         "cluster_number",

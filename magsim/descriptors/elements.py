@@ -81,7 +81,7 @@ class Elements(nn.Module):
         if (
             values.requires_grad
         ):  # its derivative is scatter_add, much faster than the index_add of index_select
-            taken = values.gather(1, index.flatten().long().expand(len(values), -1))
+            taken = values.gather(1, index.flatten().long().expand(values.shape[0], -1))
         else:
             taken = values.index_select(1, index.flatten())
         return taken.unflatten(1, tuple(index.shape))
@@ -114,7 +114,7 @@ class Elements(nn.Module):
 def _rows(spins: Tensor, sites: Tensor) -> Tensor:
     """``spins[:, sites]``; as in :meth:`Elements.take`, the derivative chooses the way."""
     if spins.requires_grad:
-        return spins.gather(1, sites[None, :, None].expand(len(spins), -1, spins.shape[-1]))
+        return spins.gather(1, sites[None, :, None].expand(spins.shape[0], -1, spins.shape[-1]))
     return spins.index_select(1, sites)
 
 
