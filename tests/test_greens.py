@@ -72,8 +72,20 @@ def test_in_single_precision_it_is_exact_to_3e_6(lattice: str, ensemble: str, T:
     assert difference(exact, found, "field") <= found.error.min() < 1e-5
 
 
+LONG = ("honeycomb canonical", "projected kagome open")  # ten times longer than the others, which cover the same paths
+    "honeycomb canonical",
+    "projected kagome open",
+)  # the others cover what they do, in a tenth of the time
+
+
 class TestGreensFields(EffectiveFieldChecks):
-    @pytest.fixture(params=[name for name, (*_, options) in CASES.items() if options.get("T")])
+    @pytest.fixture(
+        params=[
+            pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
+            for name, (*_, options) in CASES.items()
+            if options.get("T")
+        ]
+    )
     def case(self, request: pytest.FixtureRequest) -> Case:
         lattice, hamiltonian = build(request.param)
         return Case(lattice, ExactField(GreensLabeler(hamiltonian)), gradient=1e-7, exact=1e-8)
