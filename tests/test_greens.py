@@ -72,10 +72,8 @@ def test_in_single_precision_it_is_exact_to_3e_6(lattice: str, ensemble: str, T:
     assert difference(exact, found, "field") <= found.error.min() < 1e-5
 
 
-LONG = ("honeycomb canonical", "projected kagome open")  # ten times longer than the others, which cover the same paths
-    "honeycomb canonical",
-    "projected kagome open",
-)  # the others cover what they do, in a tenth of the time
+# ten times longer than the others, which cover the same paths
+LONG = ("honeycomb canonical", "projected kagome open")
 
 
 class TestGreensFields(EffectiveFieldChecks):
