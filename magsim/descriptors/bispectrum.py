@@ -120,13 +120,12 @@ class BispectrumDescriptor(ElementDescriptor):
         return [self._mix(k, adapted[:, block.columns]) for k, block in enumerate(self.blocks)]
 
     def _mix(self, k: int, rows: Tensor) -> Tensor:
-        """``(B, n, d, V)`` of the rows ``(B, copies*d, n)`` of a block; in memory ``(B, V, d, n)``."""
+        """``(B, n, d, V)`` of the rows ``(B, copies*d, n)`` of a block."""
         d = self.blocks[k].irrep.dim
-        return (
-            (self._mixture(k).T @ rows.unflatten(1, (-1, d)).flatten(2))
-            .unflatten(2, (d, -1))
-            .permute(0, 3, 2, 1)
-        )
+        mixed = self._mixture(k).T @ rows.unflatten(1, (-1, d)).flatten(2)
+        made = mixed.unflatten(2, (d, -1)).permute(0, 3, 2, 1)
+        # channels are squared where they lie; products of vectors are one small matrix product for each site
+        return made if self.options.channels is not None else made.contiguous()
 
     def pull_vectors(self, gradient: list[Tensor]) -> Tensor:
         rows = []
