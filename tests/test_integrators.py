@@ -12,11 +12,8 @@ import torch
 from magsim.dynamics import (
     INTEGRATORS,
     SIB,
-    Anneal,
     ClassicalField,
-    ExactField,
     Heun,
-    LearnedField,
     Midpoint,
     Quench,
     Relax,
@@ -29,10 +26,8 @@ from magsim.dynamics import (
 from magsim.dynamics.evolve import EvolutionError
 from magsim.errors import ConfigError, RunError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
-from magsim.hamiltonian.electronic import SDHamiltonian
-from magsim.labelers.ed import EDLabeler
 from magsim.lattice import make_lattice
-from magsim.spins import random_spins, transverse
+from magsim.spins import random_spins
 
 NAMES = sorted(INTEGRATORS)
 ANY_FIELD = [name for name in NAMES if name != "suzuki_trotter"]
@@ -220,61 +215,6 @@ def test_suggested_time_step_follows_the_torque_not_the_field():
         suggest_timestep(spins, spins, Heun)
 
 
-@pytest.mark.parametrize("name", ["heun", "rk4", "sib"])
-def test_adaptive_steps_err_by_the_tolerance_per_unit_of_time(name):
-    spins, time = random_start(6), 4.0
-    exact = run(RING, spins, make_integrator("rk4", time / 2000, 0.2), 2000)[-1].spins
-
-    def error(tolerance):
-        integrator = make_integrator(name, time / 2, 0.2, tolerance=tolerance)
-        last = run(RING, spins, integrator, 2, record_every=2)[-1]
-        assert last.time == time
-        return float((last.spins - exact).abs().max())
-
-    assert error(1e-4) < 2e-4 * time
-    assert error(1e-5) < 2e-5 * time
-    assert error(1e-3) > 5 * error(1e-5)
-
-
-def test_adaptive_steps_need_fewer_fields_where_torques_fade():
-    calls = 0
-
-    def counted(spins):
-        nonlocal calls
-        calls += 1
-        return RING(spins)
-
-    list(evolve(counted, random_start(6), Heun(dt=2.0, tolerance=1e-4), Quench(steps=2), seed=0))
-    early, calls = calls, 0
-    late = list(evolve(RING, random_start(6), Heun(dt=2.0, tolerance=1e-4), Quench(steps=40), seed=0))[-1]
-    list(evolve(counted, late.spins, Heun(dt=2.0, tolerance=1e-4), Quench(steps=2), seed=0))
-    assert calls < early / 3
-
-
-def test_an_adaptive_run_continues_bitwise_and_a_batch_equals_its_members():
-    spins, integrator = random_start(6, replicas=2), SIB(dt=1.0, alpha=0.2, tolerance=1e-4)
-    whole = list(evolve(RING, spins, integrator, Quench(steps=8), seed=0))[-1].spins
-    first = list(evolve(RING, spins, integrator, Quench(steps=8), seed=0, n_steps=3))[-1]
-    rest = list(evolve(RING, first.spins, integrator, Quench(steps=8), seed=0, start_step=3))[-1].spins
-    assert torch.equal(rest, whole)
-    for r in range(2):
-        alone = list(evolve(RING, spins[r : r + 1], integrator, Quench(steps=8), seed=0))[-1]
-        assert torch.equal(alone.spins[0], whole[r])
-
-
-def test_adaptive_steps_tell_when_no_step_is_short_enough():
-    def rough(spins):
-        return RING(spins)[0], torch.from_numpy(np.random.default_rng().normal(size=spins.shape))
-
-    with pytest.raises(RunError, match=r"integrator\.tolerance=1e-12 is not reached"):
-        list(evolve(rough, random_start(6), Heun(dt=0.1, tolerance=1e-12), Quench(steps=1), seed=0))
-
-
-def test_adaptive_steps_are_refused_in_a_bath():
-    with pytest.raises(ConfigError, match=r"integrator\.tolerance"):
-        evolve(RING, random_start(6), SIB(dt=1.0, tolerance=1e-4), Anneal(), seed=0)
-
-
 @pytest.mark.parametrize(
     ("values", "key"),
     [
@@ -349,72 +289,6 @@ def test_initial_states_do_not_depend_on_the_number_of_replicas():
     np.testing.assert_array_equal(three[:1], one)
     assert not np.allclose(three[1], three[0])
     assert initial_spins(Quench(initial="neel", replicas=2), lattice, seed=5)[1, 0, 2] == 1.0
-
-
-def test_fields_add_in_order_without_nesting():
-    a, b, c = (
-        ClassicalField(ClassicalHamiltonian(make_lattice("chain", (6,)), zeeman=(x, 0, 1))) for x in (1, 2, 3)
-    )
-    a.name, b.name, c.name = "a", "b", "c"
-    total = (a + b) + (c + a)
-    assert isinstance(total, SumField)
-    assert total.terms == (a, b, c, a)
-    assert total.name == "a+b+c+a"
-    spins = random_start(6)
-    torch.testing.assert_close(total(spins)[1], sum(f(spins)[1] for f in total.terms))
-    torch.testing.assert_close(total(spins)[0], sum(f(spins)[0] for f in total.terms))
-    with pytest.raises(ValueError, match="different lattices"):
-        a + ClassicalField(ClassicalHamiltonian(make_lattice("chain", (5,))))
-    with pytest.raises(ValueError, match=r"\(\.\.\., 6, 3\)"):
-        a(random_start(5))
-
-
-def test_exact_field_gives_the_labels_in_the_kind_and_shape_of_the_spins():
-    labeler = EDLabeler(SDHamiltonian(make_lattice("square", (3, 3)), hopping=(1.0,), mu=-1.0, T=0.1, J=1.0))
-    field = ExactField(labeler)
-    spins = random_spins(9, np.random.default_rng(0), batch=(2, 2))
-    labels = labeler.label(spins.reshape(4, 9, 3))
-    energy, force = field(spins)
-    np.testing.assert_array_equal(force.reshape(4, 9, 3), labels.field)
-    np.testing.assert_array_equal(energy.ravel(), labels.energy)
-    energy, force = field(torch.from_numpy(spins).float())
-    assert force.dtype == torch.float32
-    np.testing.assert_allclose(force.numpy().reshape(4, 9, 3), labels.field, atol=1e-5)
-
-
-class Toy(torch.nn.Module):
-    """E = w sum_i S_iz^3, field by autograd, single precision."""
-
-    def __init__(self):
-        super().__init__()
-        self.w = torch.nn.Parameter(torch.tensor(0.5))
-        self.largest_batch = 0
-
-    def forward(self, spins):
-        assert spins.dtype == torch.float32
-        self.largest_batch = max(self.largest_batch, len(spins))
-        spins = spins.detach().requires_grad_()
-        energy = self.w * (spins[..., 2] ** 3).sum(-1)
-        return energy, -torch.autograd.grad(energy.sum(), spins)[0]
-
-
-@pytest.mark.parametrize("chunk", [None, 2])
-def test_learned_field_answers_in_the_dtype_and_kind_of_the_spins(chunk):
-    model = Toy()
-    field = LearnedField(model, n_sites=6, chunk=chunk)
-    spins = random_start(6, replicas=5)
-    energy, force = field(spins)
-    assert energy.shape == (5,)
-    assert force.dtype == torch.float64
-    assert not force.requires_grad
-    assert model.largest_batch == (chunk or 5)
-    gradient = torch.zeros_like(spins)
-    gradient[..., 2] = -1.5 * spins[..., 2] ** 2
-    torch.testing.assert_close(force, transverse(gradient, spins), rtol=1e-5, atol=1e-6)
-    numpy_energy, numpy_force = field(spins[0].numpy())
-    assert isinstance(numpy_force, np.ndarray)
-    assert numpy_energy.shape == ()
-    np.testing.assert_allclose(numpy_force, force[0], atol=1e-7)
 
 
 @pytest.mark.gpu

@@ -11,7 +11,7 @@ import numpy as np
 from magsim.lattice import Lattice
 from magsim.report import style
 from magsim.report.geometry import window
-from magsim.report.maps import _frame, _map_panels, _nearest
+from magsim.report.maps import frame_panel, map_panels, nearest_points
 
 ERROR = "torque error, rmse / rms"
 LABELS = "exact labels learned from"
@@ -127,8 +127,8 @@ def spread_map(
         ``path``.
     """
     view = window(lattice)
-    index, distance, extent = _nearest(lattice, lattice.positions, view)
-    with _map_panels(path, view, 3) as (figure, axes):
+    index, distance, extent = nearest_points(lattice, lattice.positions, view)
+    with map_panels(path, view, 3) as (figure, axes):
         figure.set_size_inches(figure.get_figwidth() - 0.55, figure.get_figheight() + 0.85)
         limit = float(max(np.quantile(spread, 0.99), np.quantile(error, 0.99)))
         for panel, values, title, top in zip(
@@ -141,7 +141,7 @@ def spread_map(
             image = np.where(distance < 1.2, np.asarray(values)[index], np.nan)
             artist = panel.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
             artist.set(cmap=style.INTENSITY, clim=(0, top))
-            _frame(panel, view, title)
+            frame_panel(panel, view, title)
             bar = figure.colorbar(artist, ax=panel, location="bottom", shrink=0.8, aspect=28, pad=0.03)
             bar.set_label("per component $(t)$")
             bar.outline.set_linewidth(0.6)

@@ -11,7 +11,7 @@ import numpy as np
 from magsim.lattice import Lattice
 from magsim.report import style
 from magsim.report.geometry import planar, window
-from magsim.report.maps import _frame, _map_panels, _nearest, _triangles
+from magsim.report.maps import frame_panel, map_panels, nearest_points, triangle_artist
 
 
 def charge_map(
@@ -39,12 +39,12 @@ def charge_map(
     limit = max(float(np.quantile(np.abs(frames), 0.995)), 1e-6) if limit is None else limit
     view = window(lattice)
     corners = lattice.triangle_corners(lattice.triangulation())
-    with _map_panels(path, view, len(frames)) as (figure, axes):
+    with map_panels(path, view, len(frames)) as (figure, axes):
         for panel, values, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
-            artist = _triangles(panel, lattice, corners, values, view)
+            artist = triangle_artist(panel, lattice, corners, values, view)
             artist.set(cmap=style.diverging(), clim=(-limit, limit))
             total = f"$Q = {round(float(values.sum()), 6) + 0.0:.5g}$"
-            _frame(panel, view, f"{title}, {total}" if title else total)
+            frame_panel(panel, view, f"{title}, {total}" if title else total)
         bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02, extend="both")
         bar.set_label(r"topological charge $\Omega/4\pi$ per triangle")
         bar.outline.set_linewidth(0.6)
@@ -81,13 +81,13 @@ def site_map(
     if signed and limits is None:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     view = window(lattice)
-    index, distance, extent = _nearest(lattice, lattice.positions, view)
-    with _map_panels(path, view, len(frames)) as (figure, axes):
+    index, distance, extent = nearest_points(lattice, lattice.positions, view)
+    with map_panels(path, view, len(frames)) as (figure, axes):
         for panel, frame, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
             image = np.where(distance < 1.2, frame[index], np.nan)
             artist = panel.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
             artist.set(cmap=style.diverging() if signed else style.SEQUENTIAL, clim=(low, high))
-            _frame(panel, view, title)
+            frame_panel(panel, view, title)
         bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02)
         bar.set_label(label)
         bar.outline.set_linewidth(0.6)

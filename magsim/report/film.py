@@ -14,7 +14,7 @@ from magsim.lattice import Lattice
 from magsim.observables import TETRAHEDRAL_CHIRALITY, scalar_chirality, topological_charge_density
 from magsim.report import style
 from magsim.report.geometry import planar, window
-from magsim.report.maps import _direction_legend, _frame, _nearest, direction_colours
+from magsim.report.maps import direction_colours, direction_legend, frame_panel, nearest_points
 
 FRAMES_PER_SECOND = 12
 PIXELS = 600  # of the longer side of the map
@@ -99,11 +99,11 @@ class _Painter:
         if of != "spins":
             triangles = lattice.triangles() if of == "chirality" else lattice.triangulation()
             points = lattice.triangle_centres(triangles)
-        self._index, distance, extent = _nearest(lattice, points, view, PIXELS)
+        self._index, distance, extent = nearest_points(lattice, points, view, PIXELS)
         self._empty = distance >= (1.2 if of == "spins" else 0.8)
         if of == "spins":
             panel, legend = figure.subplots(1, 2, width_ratios=[view.width, 0.2 * view.width])
-            _direction_legend(legend)
+            direction_legend(legend)
         else:
             panel = figure.subplots()
         blank = np.zeros((*self._index.shape, 3) if of == "spins" else self._index.shape)
@@ -114,7 +114,7 @@ class _Painter:
             label = r"scalar chirality $\chi$" if of == "chirality" else r"topological charge $\Omega/4\pi$"
             bar = figure.colorbar(self._artist, ax=panel, shrink=0.8, extend="both", label=label)
             bar.outline.set_linewidth(0.6)
-        _frame(panel, view, "t = 0")
+        frame_panel(panel, view, "t = 0")
         self._title = panel.title
 
     def __call__(self, time: float, spins: np.ndarray) -> None:

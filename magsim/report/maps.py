@@ -44,11 +44,11 @@ def chirality_map(
     limit = float(TETRAHEDRAL_CHIRALITY) if limit is None else limit
     view = window(lattice)
     corners = lattice.triangle_corners(lattice.triangles())
-    with _map_panels(path, view, len(frames)) as (figure, axes):
+    with map_panels(path, view, len(frames)) as (figure, axes):
         for panel, values, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
-            artist = _triangles(panel, lattice, corners, values, view)
+            artist = triangle_artist(panel, lattice, corners, values, view)
             artist.set(cmap=style.diverging(), clim=(-limit, limit))
-            _frame(panel, view, title)
+            frame_panel(panel, view, title)
         bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02, extend="both")
         ticks = limit * np.linspace(-1, 1, 5)
         bar.set_ticks(ticks, labels=[number(v, 3) for v in ticks])
@@ -57,7 +57,9 @@ def chirality_map(
     return Path(path)
 
 
-def _triangles(axes: Any, lattice: Lattice, corners: np.ndarray, values: np.ndarray, view: Window) -> Any:
+def triangle_artist(
+    axes: Any, lattice: Lattice, corners: np.ndarray, values: np.ndarray, view: Window
+) -> Any:
     if len(corners) <= MAX_POLYGONS:
         from matplotlib.collections import PolyCollection
 
@@ -67,12 +69,12 @@ def _triangles(axes: Any, lattice: Lattice, corners: np.ndarray, values: np.ndar
         return axes.add_collection(artist)
     # triangles smaller than a pixel: colour by the nearest centre, which is the triangle itself where
     # triangles are equilateral
-    index, distance, extent = _nearest(lattice, corners.mean(axis=1), view)
+    index, distance, extent = nearest_points(lattice, corners.mean(axis=1), view)
     image = np.where(distance < 0.6, values[index], np.nan)
     return axes.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
 
 
-def _nearest(
+def nearest_points(
     lattice: Lattice, points: np.ndarray, view: Window, longest: int = PIXELS
 ) -> tuple[np.ndarray, np.ndarray, Any]:
     """Index of and distance to the nearest of ``points (M, 2)`` for every pixel of the window."""
@@ -103,9 +105,9 @@ def spin_map(path: str | Path, lattice: Lattice, spins: Any, titles: Sequence[st
     frames = np.asarray(spins, dtype=float).reshape(-1, lattice.n_sites, 3)
     titles = [titles] if isinstance(titles, str) else list(titles)
     view = window(lattice)
-    index, distance, extent = _nearest(lattice, lattice.positions, view)
+    index, distance, extent = nearest_points(lattice, lattice.positions, view)
     sites, origin = images(lattice, lattice.positions[:, None, :], view)
-    with _map_panels(path, view, len(frames), legend=True) as (_, columns):
+    with map_panels(path, view, len(frames), legend=True) as (_, columns):
         *axes, legend = columns
         for panel, frame, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
             image = np.where((distance < 1.2)[..., None], direction_colours(frame)[index], 1.0)
@@ -135,8 +137,8 @@ def spin_map(path: str | Path, lattice: Lattice, spins: Any, titles: Sequence[st
                     headaxislength=3.6,
                     **arrows,
                 )
-            _frame(panel, view, title)
-        _direction_legend(legend)
+            frame_panel(panel, view, title)
+        direction_legend(legend)
     return Path(path)
 
 
@@ -152,7 +154,7 @@ def direction_colours(spins: np.ndarray) -> np.ndarray:
     return hsv_to_rgb(np.stack([hue, np.clip(saturation, 0, 1), np.clip(value, 0, 1)], axis=-1))
 
 
-def _direction_legend(axes: Any) -> None:
+def direction_legend(axes: Any) -> None:
     """The sphere of directions unrolled on a disc: +z in the middle, -z on the rim."""
     line = np.linspace(-1, 1, 201)
     x, y = np.meshgrid(line, line)
@@ -267,7 +269,7 @@ def _spectrum_panel(panel: Any, q: np.ndarray, intensity: np.ndarray, label: str
 
 
 @contextmanager
-def _map_panels(path: str | Path, view: Window, n: int, legend: bool = False) -> Iterator[Any]:
+def map_panels(path: str | Path, view: Window, n: int, legend: bool = False) -> Iterator[Any]:
     """``n`` panels of the shape of the window, and a narrow one for a legend or room for a colour bar."""
     scale = (3.7 if n == 1 else 2.9) / max(view.width, view.height)
     map_width, height = view.width * scale, view.height * scale + 0.75
@@ -277,7 +279,7 @@ def _map_panels(path: str | Path, view: Window, n: int, legend: bool = False) ->
         yield figure, axes[0]
 
 
-def _frame(axes: Any, view: Window, title: str) -> None:
+def frame_panel(axes: Any, view: Window, title: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.set(xlim=(view.left, view.right), ylim=(view.bottom, view.top), aspect="equal", title=title)

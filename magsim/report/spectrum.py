@@ -14,7 +14,7 @@ from magsim.lattice.brillouin import SymmetryPath
 from magsim.observables import TETRAHEDRAL_CHIRALITY
 from magsim.report import style
 from magsim.report.geometry import window
-from magsim.report.maps import _frame, _map_panels, _nearest, _triangles
+from magsim.report.maps import frame_panel, map_panels, nearest_points, triangle_artist
 from magsim.report.numbers import number
 
 ENERGY = r"energy $E$ $(t)$"
@@ -223,17 +223,17 @@ def local_density_map(
         ``path``.
     """
     view = window(lattice)
-    index, distance, extent = _nearest(lattice, lattice.positions, view)
+    index, distance, extent = nearest_points(lattice, lattice.positions, view)
     look = {"location": "bottom", "shrink": 0.8, "aspect": 28, "pad": 0.03}
-    with _map_panels(path, view, len(densities) + (chirality is not None)) as (figure, axes):
+    with map_panels(path, view, len(densities) + (chirality is not None)) as (figure, axes):
         figure.set_size_inches(figure.get_figwidth() - 0.55, figure.get_figheight() + 0.85)
         bars = []
         if chirality is not None:
             limit = float(TETRAHEDRAL_CHIRALITY)
             corners = lattice.triangle_corners(lattice.triangles())
-            artist = _triangles(axes[0], lattice, corners, chirality, view)
+            artist = triangle_artist(axes[0], lattice, corners, chirality, view)
             artist.set(cmap=style.diverging(), clim=(-limit, limit))
-            _frame(axes[0], view, "chirality")
+            frame_panel(axes[0], view, "chirality")
             bars.append(figure.colorbar(artist, ax=axes[0], extend="both", **look))
             bars[0].set_label(r"$\mathbf{S}_i\cdot(\mathbf{S}_j\times\mathbf{S}_k)$")
         panels = axes[len(axes) - len(densities) :]
@@ -241,7 +241,7 @@ def local_density_map(
             image = np.where(distance < 1.2, values[index], np.nan)
             artist = panel.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
             artist.set(cmap=style.INTENSITY, clim=(0, float(densities.max())))
-            _frame(panel, view, title)
+            frame_panel(panel, view, title)
         bars.append(figure.colorbar(artist, ax=list(panels), **{**look, "shrink": 0.8 / len(panels)}))
         bars[-1].set_label("local density of states, per site and $t$")
         for bar in bars:
