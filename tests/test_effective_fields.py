@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from biased_labeler import BiasedLabeler, Strip
 from test_integrators import random_start
 
-from magsim.dynamics import ClassicalField, ExactField, LearnedField, SumField
+from magsim.dynamics import ClassicalField, CommitteeField, ExactField, LearnedField, SumField
+from magsim.errors import ConfigError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.hamiltonian.electronic import SDHamiltonian
 from magsim.labelers.ed import EDLabeler
@@ -79,3 +81,55 @@ def test_learned_field_answers_in_the_dtype_and_kind_of_the_spins(chunk):
     assert isinstance(numpy_force, np.ndarray)
     assert numpy_energy.shape == ()
     np.testing.assert_allclose(numpy_force, force[0], atol=1e-7)
+
+
+def strip_field(voltage=0.0):
+    return ExactField(BiasedLabeler(Strip(make_lattice("square", (6, 2), ("open", "periodic")), voltage)))
+
+
+def test_every_replica_of_an_exact_field_feels_its_own_voltage():
+    spins = random_spins(12, np.random.default_rng(0), batch=(4,))
+    voltages = np.array([0.5, 0.0, 0.5, -1.0])
+    field = strip_field()
+    field.set_voltage(voltages)
+    energy, force = field(spins)
+    assert np.isnan(energy).all()
+    for r, voltage in enumerate(voltages):
+        np.testing.assert_array_equal(force[r], strip_field(voltage)(spins[r])[1])
+    with pytest.raises(ValueError, match=r"4,.*for 3 configurations"):
+        field(spins[:3])
+    field.set_voltage(0.5)  # one for all of them
+    np.testing.assert_array_equal(field(spins)[1], strip_field(0.5)(spins)[1])
+
+
+class BiasedToy(Toy):
+    """The same times 1 + V."""
+
+    takes_voltage = True
+
+    def forward(self, spins, voltage=None):
+        energy, field = super().forward(spins)
+        scale = 1.0 if voltage is None else 1 + voltage
+        return scale * energy, field * (scale if voltage is None else scale[:, None, None])
+
+
+@pytest.mark.parametrize("chunk", [None, 2])
+def test_a_learned_field_hands_every_replica_its_voltage(chunk):
+    spins = random_start(6, replicas=5)
+    plain, biased = (LearnedField(kind(), n_sites=6, chunk=chunk) for kind in (Toy, BiasedToy))
+    force = plain(spins)[1]
+    torch.testing.assert_close(biased(spins)[1], force)
+    voltages = np.arange(5.0)
+    for field in (biased, CommitteeField([biased, biased])):
+        field.set_voltage(voltages)
+        torch.testing.assert_close(field(spins)[1], force * torch.from_numpy(1 + voltages)[:, None, None])
+
+
+def test_a_sum_passes_the_voltage_to_the_terms_that_know_one():
+    classical = ClassicalField(ClassicalHamiltonian(make_lattice("square", (6, 2)), zeeman=(0, 0, 1)))
+    field = classical + strip_field()
+    field.set_voltage(0.5)
+    spins = random_spins(12, np.random.default_rng(0), batch=(2,))
+    np.testing.assert_array_equal(field(spins)[1], classical(spins)[1] + strip_field(0.5)(spins)[1])
+    with pytest.raises(ConfigError, match=r"protocol\.V=0\.5: field classical knows no bias"):
+        classical.set_voltage(0.5)

@@ -37,6 +37,7 @@ class CommitteeField(EffectiveField):
         self.n_sites, self.name = members[0].n_sites, name
         self.conservative = all(member.conservative for member in members)
         self.torque_scale = max(member.torque_scale for member in members)
+        self.takes_voltage = all(member.takes_voltage for member in members)
 
     @property
     def lattice(self) -> Lattice:
@@ -53,6 +54,11 @@ class CommitteeField(EffectiveField):
         for member in self.members:
             member.bind(lattice)
         self.n_sites = lattice.n_sites
+
+    def set_voltage(self, voltage: float | np.ndarray) -> None:
+        super().set_voltage(voltage)
+        for member in self.members:
+            member.set_voltage(voltage)
 
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         energy, field = self.members[0].evaluate(spins)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
+from magsim.errors import ConfigError
+from magsim.labelers.labels import joined
 from magsim.spins import transverse
 
 if TYPE_CHECKING:
     from magsim.hamiltonian.classical import ClassicalHamiltonian
-    from magsim.labelers.labels import Labeler
+    from magsim.labelers.labels import Labeler, Labels
     from magsim.lattice import Lattice
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
@@ -36,12 +38,16 @@ class EffectiveField(ABC):
         name: what it is, for tables and file names.
         conservative: whether the field is the gradient of the energy.
         torque_scale: rms transverse field per component that is known beforehand; 0: unknown.
+        takes_voltage: whether it knows a bias, see :meth:`set_voltage`.
+        voltage: eV that was set last, one for all configurations or ``(R,)`` one for each; None: never set.
     """
 
     n_sites: int
     name: str
     conservative: bool = True
     torque_scale: float = 0.0
+    takes_voltage: bool = False
+    voltage: float | np.ndarray | None = None
 
     def __call__(self, spins: Array) -> tuple[Array, Array]:
         """Evaluate.
@@ -58,6 +64,36 @@ class EffectiveField(ABC):
     @abstractmethod
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         """What :meth:`__call__` does once the shape is known to be right."""
+
+    def set_voltage(self, voltage: float | np.ndarray) -> None:
+        """Be the field at a bias from now on.
+
+        Args:
+            voltage: ``eV = mu_L - mu_R`` in units of the hopping, one number or ``(R,)`` one for each
+                configuration of a batch ``(R, N, 3)``.
+
+        Raises:
+            ConfigError: the field knows no bias.
+        """
+        if not self.takes_voltage:
+            words = (
+                f"field {self.name} knows no bias; exact fields of hamiltonian=driven do, and models "
+                "that were trained with the voltage as an input."
+            )
+            raise ConfigError("protocol.V", voltage, words)
+        self.voltage = voltage if np.ndim(voltage) else float(voltage)
+
+    def voltages(self, n: int) -> np.ndarray | None:
+        """``(n,)`` bias of each configuration of a batch of n; None: never set.
+
+        Raises:
+            ValueError: the bias was set for another number of configurations.
+        """
+        if self.voltage is None:
+            return None
+        if np.ndim(self.voltage) and np.shape(self.voltage) != (n,):
+            raise ValueError(f"voltages of shape {np.shape(self.voltage)} for {n} configurations.")
+        return np.broadcast_to(np.asarray(self.voltage, dtype=float), (n,))
 
     def __add__(self, other: EffectiveField) -> SumField:
         if not isinstance(other, EffectiveField):
@@ -85,13 +121,33 @@ class ExactField(EffectiveField):
         self.labeler = labeler
         self.n_sites = labeler.hamiltonian.lattice.n_sites
         self.name, self.conservative = name, conservative
+        self.takes_voltage = hasattr(labeler, "with_voltage")
+        self._biased: dict[float, Labeler] = {}
+
+    def set_voltage(self, voltage: float | np.ndarray) -> None:
+        super().set_voltage(voltage)
+        labeler: Any = self.labeler
+        known, wanted = self._biased, [float(V) for V in np.unique(voltage)]
+        self._biased = {V: known[V] if V in known else labeler.with_voltage(V) for V in wanted}
+
+    def label(self, spins: np.ndarray) -> Labels:
+        """Labels of ``(B, N, 3)``, each at its bias."""
+        bias = self.voltages(len(spins))
+        if bias is None:
+            return self.labeler.label(spins)
+        values, which = np.unique(bias, return_inverse=True)
+        parts = [self._biased[float(V)].label(spins[which == k]) for k, V in enumerate(values)]
+        if len(parts) == 1:
+            return parts[0]
+        order = np.concatenate([np.flatnonzero(which == k) for k in range(len(values))])
+        return joined(parts).take(np.argsort(order))
 
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         if isinstance(spins, torch.Tensor):
             energy, field = self.evaluate(spins.detach().cpu().numpy())
             return torch.from_numpy(energy).to(spins), torch.from_numpy(field).to(spins)
         flat = np.asarray(spins).reshape(-1, self.n_sites, 3)
-        labels = self.labeler.label(flat)
+        labels = self.label(flat)
         # a field that is no gradient (a driven system) has no energy
         energy = np.full(len(flat), np.nan) if labels.energy is None else np.asarray(labels.energy)
         energy = energy.reshape(spins.shape[:-2])
@@ -107,7 +163,8 @@ class LearnedField(EffectiveField):
     Args:
         model: ``model(spins (B, N, 3)) -> (energy (B,), field (B, N, 3))``, bound to the lattice of the
             spins. It is evaluated in its own dtype and on its own device; the answer comes back in the dtype
-            and on the device of the spins.
+            and on the device of the spins. One with ``takes_voltage`` is also given ``voltage=(B,)`` once
+            that is set.
         n_sites: N; by default ``model.lattice.n_sites``.
         chunk: replicas per call, to bound memory; None takes all at once.
     """
@@ -129,6 +186,7 @@ class LearnedField(EffectiveField):
         )
         self.dtype, self.device = weights.dtype, weights.device
         self.torque_scale = float(getattr(model, "energy_scale", 0.0))
+        self.takes_voltage = bool(getattr(model, "takes_voltage", False))
 
     @property
     def lattice(self) -> Lattice:
@@ -166,9 +224,13 @@ class LearnedField(EffectiveField):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Energies and transverse fields on the sites ``own`` of spins ``(R, N, 3)``, like the spins."""
         flat = spins.detach().to(dtype=self.dtype, device=self.device).contiguous()
+        bias = self.voltages(len(flat))
+        volts = None if bias is None else torch.tensor(bias, dtype=self.dtype, device=self.device)
+        size = self.chunk or max(1, len(flat))
         energies, fields = [], []
-        for part in flat.split(self.chunk or max(1, len(flat))):
-            energy, field = evaluate(part)
+        for k, part in enumerate(flat.split(size)):
+            known = {} if volts is None else {"voltage": volts[k * size : (k + 1) * size]}
+            energy, field = evaluate(part, **known)
             energies.append(energy.detach())
             fields.append(transverse(field.detach(), part[:, own]))
         return torch.cat(energies).to(spins), torch.cat(fields).to(spins)
@@ -194,6 +256,13 @@ class SumField(EffectiveField):
         self.name = "+".join(term.name for term in flat)
         self.conservative = all(term.conservative for term in flat)
         self.torque_scale = max(term.torque_scale for term in flat)
+        self.takes_voltage = any(term.takes_voltage for term in flat)
+
+    def set_voltage(self, voltage: float | np.ndarray) -> None:
+        super().set_voltage(voltage)
+        for term in self.terms:
+            if term.takes_voltage:
+                term.set_voltage(voltage)
 
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         energy, field = self.terms[0].evaluate(spins)

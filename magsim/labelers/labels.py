@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as default
 from typing import Any, Protocol
 
@@ -37,6 +37,16 @@ class Labels:
     method: str
     wall_time: float
     extra: Mapping[str, Any] = default(default_factory=dict)
+
+    def take(self, which: np.ndarray) -> Labels:
+        """Those of the configurations ``which``, in that order."""
+
+        def taken(values: Any) -> Any:
+            return None if values is None else values[which]
+
+        names = ("energy", "field", "density", "mu", "error")
+        extra = {name: taken(values) for name, values in self.extra.items()}
+        return replace(self, **{name: taken(getattr(self, name)) for name in names}, extra=extra)
 
 
 def joined(parts: Sequence[Labels]) -> Labels:

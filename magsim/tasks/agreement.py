@@ -46,7 +46,12 @@ class TimedField(EffectiveField):
         self._field = field
         self.n_sites, self.name = field.n_sites, field.name
         self.conservative, self.torque_scale = field.conservative, field.torque_scale
+        self.takes_voltage = field.takes_voltage
         self.seconds: list[float] = []
+
+    def set_voltage(self, voltage: float | np.ndarray) -> None:
+        super().set_voltage(voltage)
+        self._field.set_voltage(voltage)
 
     def evaluate(self, spins: Any) -> tuple[Any, Any]:
         began = time.perf_counter()
