@@ -16,10 +16,10 @@ from magsim.dynamics import CommitteeField
 from magsim.errors import ConfigError
 from magsim.learning.checkpoint import MODEL_FILE, stored_hash
 from magsim.runs import Run, seconds
+from magsim.tasks.active_choice import choose
 from magsim.tasks.active_page import active_page
 from magsim.tasks.active_rounds import (
     Result,
-    choose,
     enlarge,
     examine,
     member_file,
@@ -65,7 +65,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         chosen = choose(cfg, stage, number, committee, dataset, float(dt))
         run.say(f"  {len(chosen)} configurations chosen, steps {sorted(chosen.step.tolist())}")
         place = run.part(f"rounds/{number + 1:02d}").folder / DATASET
-        dataset = enlarge(cfg, stage, dataset, chosen, place)
+        dataset = enlarge(cfg, stage, dataset, chosen.path, place)
     _publish_model(run, stage, dataset)
     metrics = {
         **{key: value for key, value in results[-1].series.items() if not key.endswith("seconds")},

@@ -3,10 +3,8 @@ repeated where the result is there: that is how an interrupted run goes on."""
 
 from __future__ import annotations
 
-import math
-import os
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +15,16 @@ from magsim.datasets.dataset import SpinDataset
 from magsim.datasets.pool import pool, renamed, stored_pool
 from magsim.datasets.states import STATES, state_classes
 from magsim.datasets.store import open_dataset
-from magsim.dynamics import CommitteeField, load_field, open_trajectory
+from magsim.dynamics import CommitteeField, load_field
 from magsim.dynamics.committee import spread_of
 from magsim.errors import ConfigError
-from magsim.lattice import Lattice
 from magsim.learning.checkpoint import MODEL_FILE
 from magsim.learning.metrics import torque_metrics
-from magsim.learning.selection import disagreement, spread_out
 from magsim.runs import Run, read_json, write_json
-from magsim.spins import random_spins, rng, seed_sequence, transverse
-from magsim.tasks.build import build_classical, build_lattice, plain, torch_device, torch_dtype
+from magsim.spins import seed_sequence, transverse
+from magsim.tasks.build import build_lattice, plain, torch_device, torch_dtype
 from magsim.tasks.data import paths
 from magsim.tasks.label import label
-from magsim.tasks.simulate import build_integrator, build_protocol
-from magsim.tasks.simulation import simulate
 from magsim.tasks.train import train
 
 SOURCE = "active"
@@ -75,34 +69,6 @@ class Result:
             **{f"active/spread_{name}": value for name, value in self.spreads.items()},
             "active/training_seconds": self.seconds,
         }
-
-
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """The configurations that a round chose.
-
-    Attributes:
-        path: the file.
-        spins: ``(n, N, 3)``.
-        trajectory, step: ``(n,)`` run of the round, and step in it.
-        score: ``(n,)`` what it was chosen for, see :func:`magsim.learning.selection.disagreement`.
-        torque: ``(n,)`` rms transverse field of the committee per component.
-        spread: ``(n, N)`` of the committee on every site, per component.
-        pool_step, pool_torque: ``(m,)`` of all that could be chosen.
-    """
-
-    path: Path
-    spins: np.ndarray
-    trajectory: np.ndarray
-    step: np.ndarray
-    score: np.ndarray
-    torque: np.ndarray
-    spread: np.ndarray
-    pool_step: np.ndarray
-    pool_torque: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.spins)
 
 
 def untyped(cfg: DictConfig, **changes: Any) -> DictConfig:
@@ -202,12 +168,12 @@ def examine(
             for name, mine in groups.items()
         }
 
-    rms = {name: _rms(transverse(test.field[mine], test.spins[mine])) for name, mine in groups.items()}
+    scales = {name: rms(transverse(test.field[mine], test.spins[mine])) for name, mine in groups.items()}
     result = Result(
         number=number,
         labels=labels,
         errors=errors(mean),
-        spreads={name: _rms(spread[mine]) / rms[name] for name, mine in groups.items()},
+        spreads={name: rms(spread[mine]) / scales[name] for name, mine in groups.items()},
         member_error=float(np.mean([list(errors(field).values()) for field in fields])),
         seconds=time.monotonic() - began,
     )
@@ -221,122 +187,17 @@ def ask(committee: CommitteeField, spins: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def choose(
-    cfg: DictConfig, run: Run, number: int, committee: CommitteeField, dataset: SpinDataset, dt: float
-) -> Chosen:
-    """Run the dynamics and choose what to label; kept as ``chosen.npz``.
-
-    Args:
-        dataset: what was learned from, which tells the budget that is left.
-        dt: time step of the runs.
-    """
-    path = run.folder / "chosen.npz"
-    if not path.exists():
-        count = min(int(cfg.task.chosen), int(cfg.task.budget) - len(dataset))
-        seed, lattice = int(cfg.seed), build_lattice(cfg)
-        if cfg.task.strategy == "fresh":
-            streams = (rng(seed, "active", "fresh", number, k) for k in range(count))
-            spins = np.stack([random_spins(lattice.n_sites, stream) for stream in streams])
-            trajectory, step = np.arange(count), np.zeros(count, dtype=int)
-        else:
-            spins, trajectory, step = explore(cfg, run, number, committee, lattice, dt)
-        _write_choice(path, cfg, number, committee, lattice, count, (spins, trajectory, step))
-    return read_choice(path)
-
-
-def read_choice(path: Path) -> Chosen:
-    """What a round chose, from its ``chosen.npz``."""
-    with np.load(path) as file:
-        return Chosen(path, **{name: file[name] for name in file.files if name != "shape"})
-
-
-def _write_choice(
-    path: Path,
-    cfg: DictConfig,
-    number: int,
-    committee: CommitteeField,
-    lattice: Lattice,
-    count: int,
-    candidates: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> None:
-    spins, trajectory, step = candidates
-    spread, torque = _spread_and_torque(committee, spins)
-    stage = step // int(cfg.task.separation)
-    score = disagreement(_rms(spread, axis=1), torque, stage, cfg.task.relative_floor)
-    order = score
-    if cfg.task.strategy != "committee":
-        order = rng(int(cfg.seed), "active", "random", number).random(len(score))
-    fresh = cfg.task.strategy == "fresh"  # all of them at step 0
-    most = count if fresh else math.ceil(cfg.task.window_share * count)
-    k = spread_out(order, trajectory, step, count, int(cfg.task.separation), most)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez(
-            file,
-            spins=spins[k],
-            trajectory=trajectory[k],
-            step=step[k],
-            shape=np.array(lattice.shape),
-            score=score[k],
-            torque=torque[k],
-            spread=spread[k],
-            pool_step=step,
-            pool_torque=torque,
-        )
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def explore(
-    cfg: DictConfig, run: Run, number: int, committee: CommitteeField, lattice: Lattice, dt: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The protocol of the configuration with the committee's mean field, from other random spins in every
-    round; the trajectory stays in the folder of the round.
+def enlarge(cfg: DictConfig, run: Run, dataset: SpinDataset, chosen: Path, path: Path) -> SpinDataset:
+    """Label the configurations of the file ``chosen`` with the labeler of the configuration.
 
     Returns:
-        all recorded spins ``(n, N, 3)``, run and step of each ``(n,)``.
+        all labels so far, as a dataset at ``path``.
     """
-    classical = build_classical(cfg, lattice)
-    path = run.folder / "trajectory.zarr"
-    simulate(
-        committee if classical is None else committee + classical,
-        lattice,
-        replace(build_integrator(cfg), dt=dt),
-        replace(build_protocol(cfg), replicas=int(cfg.task.trajectories)),
-        [],
-        seed_of(int(cfg.seed), "active", "explore", number),
-        run,
-        path,
-        identity={"round": number, "strategy": str(cfg.task.strategy)},
-        config=plain(cfg),
-        device=str(torch_device(cfg)),
-        label="explore",
-        prefix="explore",
-    )
-    trajectory = open_trajectory(path)
-    frames, replicas = trajectory.shape[:2]
-    spins = trajectory.all_spins().reshape(-1, lattice.n_sites, 3)
-    return spins, np.tile(np.arange(replicas), frames), np.repeat(trajectory.step, replicas)
-
-
-def enlarge(cfg: DictConfig, run: Run, dataset: SpinDataset, chosen: Chosen, path: Path) -> SpinDataset:
-    """Label what was chosen with the labeler of the configuration; all labels so far as a dataset at
-    ``path``."""
-    sampler = {"name": "file", "path": str(chosen.path), "limit": None, "select": None}
+    sampler = {"name": "file", "path": str(chosen), "limit": None, "select": None}
     new = label(untyped(cfg, sampler=sampler), run, run.folder / "labels.zarr", learnable=False)
     return stored_pool(path, [dataset, renamed(new, SOURCE)])
 
 
-def _spread_and_torque(committee: CommitteeField, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Spread on every site ``(n, N)`` and rms torque ``(n,)``, both per Cartesian component."""
-    spreads, torques = [], []
-    for k in range(0, len(spins), CHUNK):
-        fields = ask(committee, spins[k : k + CHUNK])
-        spreads.append(PER_COMPONENT * spread_of(fields))
-        torques.append(_rms(fields.mean(0), axis=(1, 2)))
-    return np.concatenate(spreads), np.concatenate(torques)
-
-
-def _rms(values: np.ndarray, axis: Any = None) -> Any:
+def rms(values: np.ndarray, axis: Any = None) -> Any:
+    """Root mean square along an axis; None: of all."""
     return np.sqrt(np.mean(np.square(values), axis=axis))
