@@ -17,7 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from magsim.config import CONF, compose, groups, to_flat
-from magsim.config.conform import describe
+from magsim.config.conform import describe, kinds_of
 from magsim.config.paths import PRESETS
 from magsim.config.schema import Config
 from magsim.config.schema.root import OPTIONS
@@ -202,9 +202,7 @@ def _by_option(found: dict[str, list[str]], options: list[str]) -> str:
 
 
 def _kind(node_type: Any, key: str) -> str:
-    import typing
-
-    return describe(typing.get_type_hints(node_type)[key])
+    return describe(kinds_of(node_type)[key])
 
 
 def _value(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ class Strip:
 
 @dataclass(frozen=True, eq=False)
 class BiasedLabeler:
-    """F_i = sum_j S_j - (V/2) S_i x (S_{i+x} - S_{i-x}): exchange, and a torque by which V moves textures;
-    the density is 1 - V x/L_x and the current V."""
+    """F_i = sum_j S_j + (V/2) S_i x (S_{i+x} - S_{i-x}): exchange, and a torque by which textures move with
+    velocity V; the density is 1 - V x/L_x and the current V."""
 
     hamiltonian: Strip
 
@@ -35,10 +36,10 @@ class BiasedLabeler:
 
     def label(self, spins: Any) -> Labels:
         strip, n = self.hamiltonian, len(spins)
-        exchange = ClassicalHamiltonian(strip.lattice, heisenberg=[-1.0]).energy_and_field(spins)[1]
+        exchange = _exchange(strip.lattice).energy_and_field(spins)[1]
         grid = np.asarray(spins).reshape(n, *strip.lattice.shape, 3)
         slope = np.gradient(grid, axis=1).reshape(spins.shape)
-        field = exchange - strip.voltage * np.cross(spins, slope)
+        field = exchange + strip.voltage * np.cross(spins, slope)
         x = strip.lattice.cells[:, 0] / strip.lattice.shape[0]
         return Labels(
             energy=None,
@@ -53,3 +54,8 @@ class BiasedLabeler:
                 "terminal_current": np.tile([strip.voltage, -strip.voltage, 0.0], (n, 1)),
             },
         )
+
+
+@cache
+def _exchange(lattice: Lattice) -> ClassicalHamiltonian:
+    return ClassicalHamiltonian(lattice, heisenberg=[-1.0])

@@ -30,6 +30,14 @@ def suggestion(word: str, words: Sequence[str]) -> str:
     return f" Did you mean {close[0]}?" if close else ""
 
 
+def kinds_of(schema: type) -> dict[str, Any]:
+    """Type of each field: its annotation, or ``metadata["kind"]`` where that is a union with lists, which
+    OmegaConf does not know."""
+    kinds = typing.get_type_hints(schema)
+    fields = dataclasses.fields(schema) if dataclasses.is_dataclass(schema) else ()
+    return kinds | {f.name: f.metadata["kind"] for f in fields if "kind" in f.metadata}
+
+
 def describe(kind: Any) -> str:
     """A type annotation in words: ``list[int]`` is "a list of whole numbers"."""
     arguments = typing.get_args(kind)
@@ -82,7 +90,7 @@ def _node(node: DictConfig, prefix: str) -> None:
     schema = OmegaConf.get_type(node)
     assert isinstance(schema, type)
     assert dataclasses.is_dataclass(schema)
-    hints = typing.get_type_hints(schema)
+    hints = kinds_of(schema)
     for key in map(str, node.keys()):
         if key not in hints:
             raise unknown_key(prefix + key, _show(node, key), schema)

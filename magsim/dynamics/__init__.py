@@ -21,6 +21,7 @@ from magsim.dynamics.learned_field import load_field
 from magsim.dynamics.protocols import (
     PROTOCOLS,
     Anneal,
+    Drive,
     FieldSweep,
     Protocol,
     Quench,
@@ -42,6 +43,7 @@ __all__ = [
     "ClassicalField",
     "CommitteeField",
     "Depondt",
+    "Drive",
     "EffectiveField",
     "EvolutionError",
     "ExactField",

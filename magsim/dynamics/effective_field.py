@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
+NO_BIAS = (
+    "knows no bias; exact fields of hamiltonian=driven do, and models that were trained with the voltage as "
+    "an input."
+)
+
 
 class EffectiveField(ABC):
     """``energy, field = f(spins)`` for ``spins`` ``(..., N, 3)``, ``energy`` ``(...)``, ``field``
@@ -76,10 +81,7 @@ class EffectiveField(ABC):
             ConfigError: the field knows no bias.
         """
         if not self.takes_voltage:
-            words = (
-                f"field {self.name} knows no bias; exact fields of hamiltonian=driven do, and models "
-                "that were trained with the voltage as an input."
-            )
+            words = f"field {self.name} {NO_BIAS}"
             raise ConfigError("protocol.V", voltage, words)
         self.voltage = voltage if np.ndim(voltage) else float(voltage)
 

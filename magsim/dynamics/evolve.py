@@ -105,7 +105,7 @@ def evolve(
         raise ValueError(f"{len(noise.replicas)} replica indices for {len(spins)} replicas.")
     end = protocol.steps if n_steps is None else min(protocol.steps, start_step + n_steps)
     stride = protocol.record_every if record_every is None else record_every
-    protocol.check_field(bool(getattr(field, "conservative", True)))
+    protocol.check_field(field)
     if protocol.minimiser is not None:
         integrator = replace(integrator, dt=1.0)  # there is no time: steps are counted
     protocol = protocol.timed(integrator.step_size)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,12 +42,14 @@ class Walk(ABC):
         self, field: FieldFunction, integrator: Integrator, protocol: Protocol, spins: Tensor
     ) -> None:
         self._integrator, self._protocol = integrator, protocol
+        self._biased: Any = field if protocol.voltage(0) is not None else None
+        self._voltage: Any = None
         self._driven = None if protocol.strongest is None else Driven(field, protocol, spins)
         self._field = field if self._driven is None else self._driven
 
     @abstractmethod
     def enter(self, step: int) -> None:
-        """The spins stay, the external field is that of ``step`` from now on."""
+        """The spins stay, external field and bias are those of ``step`` from now on."""
 
     @abstractmethod
     def look(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -58,6 +62,15 @@ class Walk(ABC):
     @abstractmethod
     def advance(self, step: int) -> None:
         """Do one step; :meth:`enter` follows."""
+
+    def _set_external(self, step: int) -> None:
+        """Field and bias of the protocol."""
+        if self._driven is not None:
+            self._driven.at(step)
+        voltage: Any = self._protocol.voltage(step)
+        if self._biased is not None and not np.array_equal(voltage, self._voltage):
+            self._biased.set_voltage(voltage)
+            self._voltage = voltage
 
     def _strength(self, step: int) -> float:
         """D of the bath."""
@@ -82,8 +95,7 @@ class TorchWalk(Walk):
         self._spins, self._noise = component_major(spins), noise
 
     def enter(self, step: int) -> None:
-        if self._driven is not None:
-            self._driven.at(step)
+        self._set_external(step)
         self._energy, self._force = self._field(self._spins)
 
     def look(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -169,8 +181,8 @@ class CompiledWalk(Walk):
 
     def enter(self, step: int) -> None:
         self._known = None
+        self._set_external(step)
         if self._driven is not None:
-            self._driven.at(step)
             self._steps.set_external(self._protocol.external(step))
 
     def look(self) -> tuple[Tensor, Tensor, Tensor]:

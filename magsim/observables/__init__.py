@@ -52,6 +52,12 @@ from magsim.observables.radial import radial_average, radial_wavenumbers
 from magsim.observables.registry import OBSERVABLES, Observable, measure, select
 from magsim.observables.skyrmion import skyrmion_count, skyrmion_number, topological_charge_density
 from magsim.observables.statistics import binder_cumulant, two_time_correlation
+from magsim.observables.strip import (
+    afm_fm_wall_position,
+    correlation_profile,
+    domain_wall_position,
+    profile,
+)
 from magsim.observables.structure_factor import (
     centred,
     extended_structure_factor,
@@ -78,6 +84,7 @@ __all__ = [
     "PowerLaw",
     "Route",
     "Walls",
+    "afm_fm_wall_position",
     "amplitudes",
     "binder_cumulant",
     "centred",
@@ -92,7 +99,9 @@ __all__ = [
     "connected",
     "correlation_length",
     "correlation_of",
+    "correlation_profile",
     "correlation_volume_length",
+    "domain_wall_position",
     "domain_walls",
     "dynamic_structure_factor",
     "effective_exponent",
@@ -112,6 +121,7 @@ __all__ = [
     "ordering_wavenumber",
     "ordering_weight",
     "pair_distances",
+    "profile",
     "radial_average",
     "radial_wavenumbers",
     "rotation_order",

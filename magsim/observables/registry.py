@@ -16,6 +16,7 @@ from magsim.observables.domains import chirality_domain_size
 from magsim.observables.magnetisation import magnetisation
 from magsim.observables.ordering import ordering_wavenumber, ordering_weight
 from magsim.observables.skyrmion import skyrmion_count, skyrmion_number
+from magsim.observables.strip import afm_fm_wall_position, domain_wall_position
 from magsim.observables.walls import wall_anisotropy, wall_density
 from magsim.spins import ferromagnet
 
@@ -85,6 +86,8 @@ _ALL = (
     Observable("ferromagnetic_fraction", ferromagnetic_fraction, r"$f_\mathrm{FM}$"),
     Observable("cluster_size", cluster_size, r"$\langle s\rangle_\mathrm{FM}$", "sites"),
     Observable("cluster_number", cluster_number, r"$n_\mathrm{FM}$"),
+    Observable("afm_fm_wall_position", afm_fm_wall_position, r"wall position $x_w$", "a"),
+    Observable("domain_wall_position", domain_wall_position, r"wall position $x_w$", "a"),
 )
 
 OBSERVABLES: dict[str, Observable] = {observable.name: observable for observable in _ALL}

@@ -142,7 +142,7 @@ def simulate(
             last frame of the store.
     """
     protocol.check(integrator)
-    protocol.check_field(field.conservative)
+    protocol.check_field(field)
     start = _initial(protocol, lattice, seed, initial)
     measure(observables, lattice, start, np.zeros(len(start)))  # what the lattice does not allow fails here
     key = trajectory_key(lattice, integrator, protocol, seed, initial, identity)

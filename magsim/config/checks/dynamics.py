@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from omegaconf import DictConfig
 
 from magsim.config.checks.physics import PAIRWISE
 from magsim.config.checks.require import not_negative, one_of, positive, require, value_of
 from magsim.config.conform import suggestion
 from magsim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from magsim.dynamics import Protocol
 
 RELAXATIONS = ("llg", "cg", "lbfgs")
 
@@ -45,8 +50,7 @@ def _integrator(cfg: DictConfig) -> None:
 
 
 def _protocol(cfg: DictConfig) -> None:
-    from magsim.lattice import make_lattice
-    from magsim.spins import TEXTURES
+    from magsim.spins import TEXTURES, WALLS
 
     node = cfg.protocol
     if node.name != "field_sweep" or node.steps is not None:
@@ -58,11 +62,7 @@ def _protocol(cfg: DictConfig) -> None:
         node.steps is None or node.record_every <= node.steps,
         f"at most protocol.steps={node.steps}.",
     )
-    one_of(cfg, "protocol.initial", ("random", *TEXTURES))
-    if cfg.task.name in ("simulate", "agreement") and node.initial != "random":
-        TEXTURES[node.initial](
-            make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
-        )
+    one_of(cfg, "protocol.initial", ("random", *TEXTURES, *WALLS))
     if node.name in ("relax", "anneal"):
         require(
             cfg, "integrator.T", cfg.integrator.T == 0, f"protocol={node.name} sets the temperature; use 0."
@@ -76,25 +76,41 @@ def _protocol(cfg: DictConfig) -> None:
         one_of(cfg, "protocol.schedule", ("linear", "exponential"))
         check_end = positive if node.schedule == "exponential" else not_negative
         check_end(cfg, "protocol.T_start", "protocol.T_end")
-    if node.name in ("field_sweep", "schedule"):
+    if node.name in ("field_sweep", "schedule", "drive"):
         _external(cfg)
+    if cfg.task.name in ("simulate", "agreement") and node.initial != "random":
+        _start(cfg)
 
 
 def _external(cfg: DictConfig) -> None:
     """Tables and loops, which the protocols check themselves."""
-    from magsim.dynamics import make_integrator, make_protocol
+    from magsim.dynamics import make_integrator
 
     require(
         cfg,
         "protocol.name",
         cfg.task.name != "active",
-        "task=active learns from runs without an external field: quench, relax or anneal.",
+        "task=active learns from runs without an external field or bias: quench, relax or anneal.",
     )
-    protocol, integrator = (
-        {str(key): value_of(cfg, f"{group}.{key}") for key in cfg[group]}
-        for group in ("protocol", "integrator")
-    )
-    make_protocol(**protocol).check(make_integrator(**integrator))
+    _the_protocol(cfg).check(make_integrator(**_plain(cfg, "integrator")))
+
+
+def _start(cfg: DictConfig) -> None:
+    """The texture to begin with fits the lattice."""
+    from magsim.lattice import make_lattice
+
+    lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
+    _the_protocol(cfg).start(lattice, int(cfg.seed), 0)
+
+
+def _the_protocol(cfg: DictConfig) -> Protocol:
+    from magsim.dynamics import make_protocol
+
+    return make_protocol(**_plain(cfg, "protocol"))
+
+
+def _plain(cfg: DictConfig, group: str) -> dict[str, Any]:
+    return {str(key): value_of(cfg, f"{group}.{key}") for key in cfg[group]}
 
 
 FIGURES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
@@ -69,6 +69,18 @@ class ScheduleConfig(ProtocolConfig):
     clock: str = MISSING  # what the first column counts: steps, or time = steps * dt
     T: list[Any] = MISSING  # of the bath, rows [when, T]; empty: integrator.T
     B: list[Any] = MISSING  # field times the moment, rows [when, Bx, By, Bz]; empty: none
+
+
+@dataclass
+class DriveConfig(ProtocolConfig):
+    """A strip between two leads with a bias."""
+
+    clock: str = MISSING  # what the first column of V counts: steps, or time = steps * dt
+    # eV = mu_L - mu_R: a number, a list with one of each replica, or rows [when, V]
+    V: Any = field(default=MISSING, metadata={"kind": float | list[float] | list[list[float]]})
+    wall: float | None = MISSING  # place of the wall to begin with, in columns; null: the middle
+    width: float = MISSING  # of a 180-degree wall to begin with, in columns
+    tilt: float = MISSING  # rms angle by which the spins to begin with are turned at random
 
 
 @dataclass

@@ -114,6 +114,7 @@ OPTIONS: dict[str, dict[str, type]] = {
         "anneal": dynamics.AnnealConfig,
         "field_sweep": dynamics.FieldSweepConfig,
         "schedule": dynamics.ScheduleConfig,
+        "drive": dynamics.DriveConfig,
     },
     "logger": {"wandb": tasks.WandbConfig},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from magsim.dynamics.protocols.base import Protocol, Vector, initial_spins
+from magsim.dynamics.protocols.drive import Drive
 from magsim.dynamics.protocols.field_sweep import FieldSweep
 from magsim.dynamics.protocols.relax import Relax
 from magsim.dynamics.protocols.schedule import Schedule
@@ -12,7 +13,7 @@ from magsim.dynamics.protocols.thermal import Anneal, Quench
 from magsim.errors import ConfigError
 
 PROTOCOLS: dict[str, type[Protocol]] = {
-    cls.name: cls for cls in (Relax, Quench, Anneal, FieldSweep, Schedule)
+    cls.name: cls for cls in (Relax, Quench, Anneal, FieldSweep, Schedule, Drive)
 }
 
 
@@ -32,6 +33,7 @@ def make_protocol(name: str, **options: Any) -> Protocol:
 __all__ = [
     "PROTOCOLS",
     "Anneal",
+    "Drive",
     "FieldSweep",
     "Protocol",
     "Quench",

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from magsim.dynamics.effective_field import NO_BIAS
 from magsim.dynamics.integrators import Integrator
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
-from magsim.spins import TEXTURES, random_spins, rng
+from magsim.spins import TEXTURES, WALLS, random_spins, rng
 
 Vector = tuple[float, float, float]
 
@@ -26,7 +27,8 @@ class Protocol(ABC):
         steps: number of time steps (an upper bound where the protocol stops by itself).
         record_every: steps between recorded frames.
         replicas: independent copies run side by side.
-        initial: ``"random"`` or a reference texture (ferromagnet, neel, order_120, tetrahedral).
+        initial: ``"random"``, a reference texture (ferromagnet, neel, order_120, tetrahedral) or a wall
+            (afm_fm_wall, domain_wall).
 
     Raises:
         ConfigError: a value out of range.
@@ -44,8 +46,9 @@ class Protocol(ABC):
         for key in ("steps", "record_every", "replicas"):
             if not getattr(self, key) >= 1:
                 raise ConfigError(f"protocol.{key}", getattr(self, key), "at least 1.")
-        if self.initial != "random" and self.initial not in TEXTURES:
-            raise ConfigError("protocol.initial", self.initial, f"known: random, {', '.join(TEXTURES)}.")
+        known = ("random", *TEXTURES, *WALLS)
+        if self.initial not in known:
+            raise ConfigError("protocol.initial", self.initial, f"known: {', '.join(known)}.")
 
     @abstractmethod
     def temperature(self, step: int, bath: float) -> float:
@@ -55,6 +58,20 @@ class Protocol(ABC):
         """Uniform field B (times the moment) during a step, of an energy ``-B . sum_i S_i`` that adds to that
         of the effective field; None: this protocol has none."""
         return None
+
+    def voltage(self, step: int) -> float | np.ndarray | None:
+        """Bias eV during a step, one number or ``(R,)`` one for each replica; None: that of the field."""
+        return None
+
+    def start(self, lattice: Lattice, seed: int, replica: int) -> np.ndarray:
+        """``(N, 3)`` that a replica starts from.
+
+        Raises:
+            ConfigError: a texture that does not fit the lattice.
+        """
+        if self.initial == "random":
+            return random_spins(lattice.n_sites, rng(seed, "initial", replica))
+        return {**TEXTURES, **WALLS}[self.initial](lattice)
 
     def finished(self, largest_torque: float) -> bool:
         """Whether to stop early, given ``max_i |S_i x F_i|`` over all replicas."""
@@ -91,11 +108,14 @@ class Protocol(ABC):
         """Raise ConfigError where the integrator does not fit the protocol."""
         return None
 
-    def check_field(self, conservative: bool) -> None:
-        """Raise ConfigError where the protocol needs an energy and the field has none."""
-        if self.minimiser is not None and not conservative:
+    def check_field(self, field: object) -> None:
+        """Raise ConfigError where the protocol needs an energy or a bias and the field has none."""
+        if self.minimiser is not None and not getattr(field, "conservative", True):
             words = "needs an energy, which this field does not have; llg takes any field."
             raise ConfigError("protocol.method", self.minimiser, words)
+        if self.voltage(0) is not None and not getattr(field, "takes_voltage", False):
+            words = f"field {getattr(field, 'name', 'given')} {NO_BIAS}"
+            raise ConfigError("protocol.name", self.name, words)
 
 
 def refuse_bath(protocol: Protocol, integrator: Integrator) -> None:
@@ -112,7 +132,4 @@ def initial_spins(protocol: Protocol, lattice: Lattice, seed: int) -> np.ndarray
     Raises:
         ConfigError: a reference texture that does not fit the lattice.
     """
-    if protocol.initial == "random":
-        starts = [random_spins(lattice.n_sites, rng(seed, "initial", r)) for r in range(protocol.replicas)]
-        return np.stack(starts)
-    return np.tile(TEXTURES[protocol.initial](lattice), (protocol.replicas, 1, 1))
+    return np.stack([protocol.start(lattice, seed, r) for r in range(protocol.replicas)])

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import ClassVar
-
-import numpy as np
 
 from magsim.dynamics.integrators import Integrator
 from magsim.dynamics.protocols.base import Protocol, Vector
+from magsim.dynamics.protocols.tables import check_clock, check_table, in_steps, shown, value_at
 from magsim.errors import ConfigError
-
-CLOCKS = ("steps", "time")
 
 
 @dataclass(frozen=True)
@@ -39,26 +34,28 @@ class Schedule(Protocol):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.clock not in CLOCKS:
-            raise ConfigError("protocol.clock", self.clock, f"must be one of {', '.join(CLOCKS)}.")
-        for key, columns in {"T": 2, "B": 4}.items():
+        check_clock(self.clock)
+        for key, columns in {"T": ("when", "T"), "B": ("when", "Bx", "By", "Bz")}.items():
             rows = tuple(tuple(float(x) for x in row) for row in getattr(self, key))
             object.__setattr__(self, key, rows)
-            _check_table(f"protocol.{key}", rows, columns)
+            check_table(f"protocol.{key}", rows, columns)
         if any(row[1] < 0 for row in self.T):
-            raise ConfigError("protocol.T", _shown(self.T), "temperatures are zero or positive.")
+            raise ConfigError("protocol.T", shown(self.T), "temperatures are zero or positive.")
 
     def timed(self, dt: float) -> Schedule:
         if self.clock == "steps":
             return self
-        tables = {key: tuple((row[0] / dt, *row[1:]) for row in getattr(self, key)) for key in ("T", "B")}
-        return replace(self, clock="steps", T=tables["T"], B=tables["B"])
+        return replace(self, clock="steps", T=in_steps(self.T, dt), B=in_steps(self.B, dt))
 
     def temperature(self, step: int, bath: float) -> float:
-        return _at(step, self.T, 1) if self.T else bath
+        return value_at(step, self.T, 1) if self.T else bath
 
     def external(self, step: int) -> Vector | None:
-        return (_at(step, self.B, 1), _at(step, self.B, 2), _at(step, self.B, 3)) if self.B else None
+        return (
+            (value_at(step, self.B, 1), value_at(step, self.B, 2), value_at(step, self.B, 3))
+            if self.B
+            else None
+        )
 
     def warmest(self, bath: float) -> float:
         return max((row[1] for row in self.T), default=bath)
@@ -73,22 +70,3 @@ class Schedule(Protocol):
             raise ConfigError("integrator.T", integrator.T, "protocol.T sets the temperature; use 0.")
         if self.warmest(0.0) > 0 and integrator.alpha == 0:
             raise ConfigError("integrator.alpha", 0.0, "protocol.T needs damping: it couples the bath.")
-
-
-def _check_table(key: str, rows: Sequence[Sequence[float]], columns: int) -> None:
-    if any(len(row) != columns for row in rows):
-        names = "[when, T]" if columns == 2 else "[when, Bx, By, Bz]"
-        raise ConfigError(key, _shown(rows), f"every row is {names}.")
-    if not all(math.isfinite(x) for row in rows for x in row):
-        raise ConfigError(key, _shown(rows), "the numbers must be finite.")
-    when = [row[0] for row in rows]
-    if any(a >= b for a, b in pairwise(when)):
-        raise ConfigError(key, _shown(rows), "the first column must increase from row to row.")
-
-
-def _shown(rows: Sequence[Sequence[float]]) -> list[list[float]]:
-    return [list(row) for row in rows]
-
-
-def _at(step: int, rows: Sequence[Sequence[float]], column: int) -> float:
-    return float(np.interp(step, [row[0] for row in rows], [row[column] for row in rows]))

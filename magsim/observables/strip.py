@@ -1,0 +1,122 @@
+"""What lies where along a strip that is open along its first direction: profiles, and walls across it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from magsim.errors import ConfigError
+from magsim.lattice import Lattice
+from magsim.observables.clusters import neighbour_sum
+from magsim.observables.tables import checked, is_torch, namespace, table
+
+STEEP = 1 - 1e-9  # components of a spin profile count as at most this
+
+
+def profile(lattice: Lattice, values: Any) -> Any:
+    """Mean over each column, the sites of one x.
+
+    Args:
+        values: ``(..., N)`` of every site.
+
+    Returns:
+        ``(..., L_x)``.
+    """
+    return values.reshape(*values.shape[:-1], lattice.shape[0], -1).mean(-1)
+
+
+def correlation_profile(lattice: Lattice, spins: Any) -> Any:
+    """Mean of ``S_i . S_j`` over the nearest neighbours j of the sites i of each column.
+
+    Args:
+        spins: ``(..., N, 3)`` unit vectors.
+
+    Returns:
+        ``(..., L_x)`` between -1 (Neel order) and 1 (ferromagnet).
+    """
+    number = table(lattice, "neighbours of a column", _neighbours, spins)
+    return profile(lattice, neighbour_sum(lattice, spins)) / number
+
+
+def afm_fm_wall_position(lattice: Lattice, spins: Any) -> Any:
+    """Where an antiferromagnet on the left ends and a ferromagnet begins, in columns.
+
+    Of all cuts between columns the one with the most order to either side, ``max_k [sum_{x>k} c(x) -
+    sum_{x<=k} c(x)]`` for the correlations c(x) of :func:`correlation_profile`, and between the two columns
+    at the cut the zero of c by linear interpolation. A wall that has left the strip is at its end: 0 where
+    all is ferromagnetic, ``L_x - 1`` where all is antiferromagnetic.
+
+    Args:
+        spins: ``(..., N, 3)`` unit vectors.
+
+    Returns:
+        ``(...)``, x = 0 being the first column.
+
+    Raises:
+        ConfigError: the first direction is periodic, or has fewer than two columns.
+    """
+    _needs_open(lattice)
+    c = correlation_profile(lattice, checked(lattice, spins))
+    none = c[..., :1] * 0  # the cut before the first column
+    order = namespace(c).concatenate((none, -2 * c.cumsum(-1)), -1)
+    cut = order.argmax(-1)[..., None]  # columns to the left of it
+    last = lattice.shape[0] - 1
+    left, right = _clipped(cut - 1, last), _clipped(cut, last)
+    a, b = _taken(c, left), _taken(c, right)
+    share = abs(a) / (abs(a) + abs(b) + (a == b))  # 0 where the cut is at an end
+    return (left + share * (right - left))[..., 0]
+
+
+def domain_wall_position(lattice: Lattice, spins: Any) -> Any:
+    """Where the z component changes its sign along the strip: the place of a 180-degree wall, in columns.
+
+    Of all cuts the one with the largest ``|sum_{x<=k} m(x) - sum_{x>k} m(x)|`` for the mean m(x) of S_z over
+    a column; between the two columns at it ``artanh m``, which is linear in x for a wall ``m = tanh((x -
+    X)/w)``, gives the zero far below a lattice constant. NaN where m has one sign: no wall.
+
+    Args:
+        spins: ``(..., N, 3)`` unit vectors.
+
+    Returns:
+        ``(...)``, x = 0 being the first column.
+
+    Raises:
+        ConfigError: the first direction is periodic, or has fewer than two columns.
+    """
+    _needs_open(lattice)
+    m = profile(lattice, checked(lattice, spins)[..., 2])
+    xp = namespace(m)
+    order = abs(2 * m.cumsum(-1) - m.sum(-1)[..., None])[..., :-1]
+    left = order.argmax(-1)[..., None]
+    a, b = _taken(m, left), _taken(m, left + 1)
+    u, v = (xp.arctanh(xp.clip(end, -STEEP, STEEP)) for end in (a, b))
+    found = a * b <= 0
+    share = abs(u) / (abs(u) + abs(v) + (abs(u) + abs(v) == 0))
+    return xp.where(found, left + share, float("nan") * a)[..., 0]
+
+
+def _neighbours(lattice: Lattice) -> np.ndarray:
+    """``(L_x,)`` mean number of nearest neighbours of the sites of a column."""
+    count = np.bincount(lattice.shells(1)[0].i, minlength=lattice.n_sites).astype(float)
+    return profile(lattice, count)
+
+
+def _clipped(index: Any, last: int) -> Any:
+    return namespace(index).clip(index, 0, last)
+
+
+def _taken(values: Any, index: Any) -> Any:
+    """``values (..., L)`` at ``index (..., 1)``."""
+    if is_torch(values):
+        return values.take_along_dim(index, -1)
+    return namespace(values).take_along_axis(values, index, -1)
+
+
+def _needs_open(lattice: Lattice) -> None:
+    if lattice.periodic[0]:
+        raise ConfigError(
+            "lattice.boundary", list(lattice.boundary), "a wall across x needs the first boundary open."
+        )
+    if lattice.shape[0] < 2:
+        raise ConfigError("lattice.shape", list(lattice.shape), "a wall across x needs two columns.")
