@@ -16,6 +16,28 @@ from magsim.tasks.cli import main
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"
 
+STRIP = "hamiltonian=driven labeler=negf lattice=square lattice.boundary=[open,periodic]"
+# what a driven strip refuses: more of the command line, the key that the message starts with, words
+DRIVEN = [
+    ("lattice.boundary=[periodic,open]", "lattice.boundary=['periodic', 'open']", "open along x"),
+    ("lattice=triangular", "lattice.name=triangular", "square lattice"),
+    ("lattice.shape=[1,6]", "lattice.shape=[1, 6]", "at least 2 columns"),
+    ("hamiltonian.t=[1,0.2]", "hamiltonian.t=[1.0, 0.2]", "nearest neighbours only"),
+    ("hamiltonian.mu=null hamiltonian.filling=0.5", "hamiltonian.filling=0.5", "give mu"),
+    ("hamiltonian.gamma=0", "hamiltonian.gamma=0.0", "positive"),
+    ("hamiltonian.gamma_bath=-0.1", "hamiltonian.gamma_bath=-0.1", "zero or positive"),
+    ("hamiltonian.leads=wide", "hamiltonian.leads=wide", "semi_infinite"),
+    ("hamiltonian.split=left", "hamiltonian.split=left", "symmetric, right"),
+    ("hamiltonian.mu_L=-1", "hamiltonian.mu_R=null", "both or none"),
+    ("hamiltonian.lead_moment_L=[1,1]", "hamiltonian.lead_moment_L=[1.0, 1.0]", "three numbers"),
+    ("hamiltonian.lead_moment_R=[1,1,0]", "hamiltonian.lead_moment_R=[1.0, 1.0, 0.0]", "at most 1"),
+    ("labeler=ed", "labeler.name=ed", "only labeler=negf"),
+    ("labeler=greens", "labeler.name=greens", "only labeler=negf"),
+    ("labeler=kpm", "labeler.name=kpm", "only labeler=negf"),
+    ("labeler=auto", "labeler.name=auto", "only labeler=negf"),
+    ("labeler.tolerance=0", "labeler.tolerance=0.0", "between 0 and 0.1"),
+]
+
 # command line -> key that the message starts with, words it must hold
 WRONG: dict[str, tuple[str, str]] = {
     # unknown keys and options, wherever
@@ -79,6 +101,8 @@ WRONG: dict[str, tuple[str, str]] = {
     "sampler.random.count=0": ("sampler.random.count=0", "at least 1"),
     "sampler=thermal sampler.temperatures=[]": ("sampler.temperatures=[]", "positive temperatures"),
     "labeler.batch_size=0": ("labeler.batch_size=0", "positive"),
+    **{f"{STRIP} {keys}": (key, words) for keys, key, words in DRIVEN},
+    "labeler=negf": ("labeler.name=negf", "hamiltonian=driven only"),
     "labeler=kpm labeler.probes=color": ("labeler.probes=color", "Did you mean colour?"),
     "labeler=kpm labeler.columns=1": ("labeler.columns=1", "one for each spin"),
     "labeler=kpm labeler.repeats=1": ("labeler.repeats=1", "2 or more"),

@@ -20,6 +20,7 @@ from magsim.tasks.dispatch import TASKS
 CHOICES = [(group, option) for group, options in groups().items() for option in options]
 
 # What an option needs besides itself to be a job that can start; files are made by the fixture.
+STRIP = ["hamiltonian=driven", "labeler=negf", "lattice=square", "lattice.boundary=[open,periodic]"]
 COMPANIONS = {
     ("task", "analyze"): ["task.path={folder}"],
     ("task", "evaluate"): ["checkpoint={folder}"],
@@ -28,6 +29,8 @@ COMPANIONS = {
     ("scale", "paper"): ["experiment=tetrahedral_coarsening"],
     ("task", "compare"): ["runs={folder}"],
     ("hamiltonian", "none"): ["task=simulate", "classical=heisenberg"],
+    ("hamiltonian", "driven"): STRIP,
+    ("labeler", "negf"): STRIP,
     ("integrator", "suzuki_trotter"): ["task=simulate", "hamiltonian=none", "classical=heisenberg"],
     ("sampler", "file"): ["sampler.path={file}"],
     ("experiment", "double_exchange_published"): ["data.path={file}"],
@@ -130,7 +133,8 @@ def test_every_option_can_be_built(group: str) -> None:
     builders = {"integrator": simulate.build_integrator, "protocol": simulate.build_protocol}
     for option in sorted(set(groups()[group]) - {"none"}):  # no electrons are nothing to build
         path = ["sampler.path=spins.npz"] if (group, option) == ("sampler", "file") else []
-        cfg = compose([f"{group}={option}", *path])
+        others = STRIP if option in ("driven", "negf") else []
+        cfg = compose([f"{group}={option}", *path, *others])
         assert (builders.get(group) or getattr(build, f"build_{group}"))(cfg) is not None
 
 

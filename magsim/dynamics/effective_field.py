@@ -117,12 +117,13 @@ class ClassicalField(EffectiveField):
 
 class ExactField(EffectiveField):
     """The field of the electrons, solved anew for every configuration by a labeler (in float64 on its own
-    device)."""
+    device); whether it is conservative its Hamiltonian knows."""
 
-    def __init__(self, labeler: Labeler, name: str = "exact", conservative: bool = True) -> None:
+    def __init__(self, labeler: Labeler, name: str = "exact", conservative: bool | None = None) -> None:
         self.labeler = labeler
         self.n_sites = labeler.hamiltonian.lattice.n_sites
-        self.name, self.conservative = name, conservative
+        known = bool(getattr(labeler.hamiltonian, "conservative", True))
+        self.name, self.conservative = name, known if conservative is None else conservative
         self.takes_voltage = hasattr(labeler, "with_voltage")
         self._biased: dict[float, Labeler] = {}
 

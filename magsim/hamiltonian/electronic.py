@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -30,7 +30,10 @@ class Electrons:
         mu: chemical potential (grand canonical), or None.
         filling: occupied fraction of the states (canonical), or None; exactly one of the two is given.
         T: temperature of the electrons, >= 0.
+        conservative: whether the field is the gradient of an energy: it is in equilibrium.
     """
+
+    conservative: ClassVar[bool] = True
 
     lattice: Lattice
     hopping: tuple[float, ...]

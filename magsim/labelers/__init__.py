@@ -10,6 +10,7 @@ from magsim.labelers.ed import EDLabeler
 from magsim.labelers.greens import GreensLabeler
 from magsim.labelers.kpm import KPMLabeler
 from magsim.labelers.labels import Labeler, Labels
+from magsim.labelers.negf import NEGFLabeler
 
 # Name of the option -> labeler; called with the Hamiltonian, ``device`` and the keys of the option.
 LABELERS: dict[str, Callable[..., Labeler]] = {
@@ -17,6 +18,7 @@ LABELERS: dict[str, Callable[..., Labeler]] = {
     "ed": EDLabeler,
     "greens": GreensLabeler,
     "kpm": KPMLabeler,
+    "negf": NEGFLabeler,
 }
 
 __all__ = [
@@ -28,4 +30,5 @@ __all__ = [
     "KPMLabeler",
     "Labeler",
     "Labels",
+    "NEGFLabeler",
 ]

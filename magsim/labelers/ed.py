@@ -12,7 +12,7 @@ import numpy as np
 from magsim.arrays import array_module, eigh, free_memory, to_numpy
 from magsim.hamiltonian.electronic import Electrons
 from magsim.labelers.ensemble import DEGENERATE, canonical_T0, fermi, grand_potential, solve_mu
-from magsim.labelers.labels import Labels
+from magsim.labelers.labels import Labels, refuse_driven
 
 # Occupations below this do not change a label in float64.
 NEGLIGIBLE = 1e-17
@@ -40,6 +40,9 @@ class EDLabeler:
     batch_size: int | None = None
 
     independent: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        refuse_driven(self.hamiltonian, "ed")
 
     def identity(self) -> dict[str, Any]:
         """What determines the labels beside the Hamiltonian: nothing but the method, which is exact."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from magsim.errors import ConfigError
 from magsim.hamiltonian.electronic import Electrons
 
 
@@ -62,6 +63,17 @@ def joined(parts: Sequence[Labels]) -> Labels:
         wall_time=sum(part.wall_time for part in parts),
         extra={name: column([part.extra[name] for part in parts]) for name in parts[0].extra},
     )
+
+
+def refuse_driven(hamiltonian: Electrons, name: str) -> None:
+    """What solves closed systems in equilibrium refuses others.
+
+    Raises:
+        ConfigError: the electrons of the Hamiltonian are driven.
+    """
+    if not hamiltonian.conservative:
+        words = f"solves electrons in equilibrium; {type(hamiltonian).__name__} needs labeler=negf."
+        raise ConfigError("labeler.name", name, words)
 
 
 class Labeler(Protocol):

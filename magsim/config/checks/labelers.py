@@ -10,13 +10,23 @@ from magsim.config.checks.require import between, not_negative, one_of, positive
 def check_labeler(cfg: DictConfig) -> None:
     """Everything that says how the electrons are solved."""
     positive(cfg, "labeler.batch_size", null="as many as fit in memory")
-    if cfg.labeler.name in ("auto", "greens"):
+    _open(cfg)
+    if cfg.labeler.name in ("auto", "greens", "negf"):
         between(cfg, "labeler.tolerance", 0.0, 0.1)
     if cfg.labeler.name == "greens":
         one_of(cfg, "labeler.precision", ("complex128", "complex64"))
         between(cfg, "labeler.smearing", 1e-6, 1.0, ends=True)
     if cfg.labeler.name == "kpm":
         _kpm(cfg)
+
+
+def _open(cfg: DictConfig) -> None:
+    """A driven strip has a labeler of its own, which solves nothing else."""
+    driven, negf = cfg.hamiltonian.name == "driven", cfg.labeler.name == "negf"
+    words = "hamiltonian=driven is an open system out of equilibrium, which only labeler=negf solves."
+    require(cfg, "labeler.name", negf or not driven, words)
+    words = f"solves hamiltonian=driven only, not {cfg.hamiltonian.name}; use ed, greens, kpm or auto."
+    require(cfg, "labeler.name", driven or not negf, words)
 
 
 def _kpm(cfg: DictConfig) -> None:

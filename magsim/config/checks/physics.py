@@ -75,6 +75,21 @@ def _hamiltonian(cfg: DictConfig) -> None:
     if "J" in node:
         finite(cfg, "hamiltonian.J")
         require(cfg, "hamiltonian.J", node.J != 0, "must not be zero: nothing would couple to the spins.")
+    if node.name == "driven":
+        _driven(cfg)
+
+
+def _driven(cfg: DictConfig) -> None:
+    """A strip between leads; what it needs of lattice and leads is said by the Hamiltonian itself."""
+    from magsim.hamiltonian import DrivenStrip
+    from magsim.lattice import make_lattice
+
+    for key in ("voltage", "gamma", "gamma_bath", "mu_L", "mu_R", "cut", "lead_moment_L", "lead_moment_R"):
+        if cfg.hamiltonian[key] is not None:
+            finite(cfg, f"hamiltonian.{key}")
+    lattice = make_lattice(cfg.lattice.name, list(cfg.lattice.shape), list(cfg.lattice.boundary))
+    node = {key: value_of(cfg, f"hamiltonian.{key}") for key in cfg.hamiltonian if key not in ("name", "t")}
+    DrivenStrip(lattice=lattice, hopping=tuple(cfg.hamiltonian.t), **node)
 
 
 def _no_electrons(cfg: DictConfig) -> None:

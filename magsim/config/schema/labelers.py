@@ -44,3 +44,10 @@ class GreensConfig(LabelerConfig):
     tolerance: float = MISSING  # of a field component
     precision: str = MISSING  # complex128 or complex64
     smearing: float = MISSING  # temperature that stands for T = 0
+
+
+@dataclass
+class NEGFConfig(LabelerConfig):
+    """Nonequilibrium Green's functions of a driven strip."""
+
+    tolerance: float = MISSING  # of a field component

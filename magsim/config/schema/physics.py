@@ -40,6 +40,23 @@ class ProjectedConfig(HamiltonianConfig):
 
 
 @dataclass
+class DrivenConfig(SDConfig):
+    """A strip of the s-d model between two leads; ``mu`` is that of the bath, ``filling`` is null."""
+
+    voltage: float = MISSING  # eV = mu_L - mu_R
+    split: str = MISSING  # symmetric: mu_L, mu_R = mu +- voltage/2; right: mu, mu - voltage
+    mu_L: float | None = MISSING  # with mu_R, instead of voltage
+    mu_R: float | None = MISSING
+    leads: str = MISSING  # wide_band or semi_infinite
+    gamma: float = MISSING  # level width by a wide-band lead
+    gamma_bath: float = MISSING  # level width by the bath on every site
+    lead_moment_L: list[float] | None = MISSING  # wide_band: polarisation; semi_infinite: moments of the lead
+    lead_moment_R: list[float] | None = MISSING
+    potential_drop: bool = MISSING  # a linear potential between the leads
+    cut: float | None = MISSING  # energies below are left out, as in some published codes
+
+
+@dataclass
 class NoElectronsConfig(HamiltonianConfig):
     """No electrons: the classical terms are all there is."""
 

@@ -85,12 +85,14 @@ OPTIONS: dict[str, dict[str, type]] = {
         "sd": physics.SDConfig,
         "double_exchange": physics.SDConfig,
         "double_exchange_projected": physics.ProjectedConfig,
+        "driven": physics.DrivenConfig,
         "none": physics.NoElectronsConfig,
     },
     "labeler": {
         "auto": labelers.AutoConfig,
         "greens": labelers.GreensConfig,
         "kpm": labelers.KPMConfig,
+        "negf": labelers.NEGFConfig,
     },
     "sampler": {
         "random": physics.RandomSampler,

@@ -14,7 +14,7 @@ from magsim.labelers.ensemble import ONE_LEVEL
 from magsim.labelers.greens.chemical_potential import Canonical, solve_mu
 from magsim.labelers.greens.electrons import GreensSolver, Solution
 from magsim.labelers.greens.rational import FermiPoles, fermi_poles
-from magsim.labelers.labels import Labels
+from magsim.labelers.labels import Labels, refuse_driven
 
 OUTSIDE = 40  # mu is sought up to so many T outside the levels
 LEAST = {"complex128": 1e-12, "complex64": 1e-7}  # tolerances of occupations that rounding allows
@@ -52,6 +52,9 @@ class GreensLabeler:
     smearing: float = 1e-4
 
     independent: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        refuse_driven(self.hamiltonian, "greens")
 
     def identity(self) -> dict[str, Any]:
         """Method, tolerance, precision and, at T = 0, the smearing."""

@@ -23,7 +23,7 @@ from magsim.labelers.kpm.probing import Probes
 from magsim.labelers.kpm.products import ProductRecursion
 from magsim.labelers.kpm.stencil import LatticeRecursion, Recursion, Stencil
 from magsim.labelers.kpm.trace import Solution, Trace, solve
-from magsim.labelers.labels import Labels
+from magsim.labelers.labels import Labels, refuse_driven
 from magsim.spins import transverse
 
 LONGEST = 1e-3  # what a spin may exceed length 1 by: the slack of the interval, for any J
@@ -86,6 +86,7 @@ class KPMLabeler:
     independent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        refuse_driven(self.hamiltonian, "kpm")
         if self.moments is not None and (self.moments < 4 or self.moments % 2):
             raise ConfigError("labeler.moments", self.moments, "must be an even number, 4 or more.")
         if self.moments is None and self.jackson:

@@ -1,0 +1,104 @@
+"""Real energies at which the occupation of a lead differs from that of the bath."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from magsim.labelers.negf.leads import Lead
+
+PANEL = 12  # Gauss-Legendre points of a panel
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """``int dE/(2 pi) (f_l - f_b) Q(E) = keep * (sum of the level before) + sum_p w_p Q(E_p)``."""
+
+    energies: np.ndarray
+    weights: np.ndarray
+    keep: float
+
+
+def bias_levels(lead: Lead, tolerance: float) -> Iterator[Nodes]:
+    """Finer and finer rules for the window of one lead.
+
+    With wide bands at T > 0 the integrand is analytic in a strip around the real axis and falls off at both
+    ends: the trapezoidal rule with step h errs by ``exp(-2 pi d/h)``, d = min(Gamma_b/2, pi T) or more, and
+    each level halves h and keeps what the one before has solved. Otherwise (steps at T = 0, band edges)
+    composite Gauss-Legendre, each level with twice as many panels; at a band edge ``E - E_0 = s^2`` takes the
+    square root away.
+
+    Args:
+        lead: whose occupation it is.
+        tolerance: occupations below are left out.
+    """
+    strip, bath = lead.strip, lead.strip.chemical_potentials[2]
+    low, high = min(lead.mu, bath), max(lead.mu, bath)
+    if low == high:
+        return
+    tail = strip.T * math.log(1 / tolerance)
+    width = max(0.5 * strip.gamma_bath, 2e-3)
+    if strip.T > 0 and strip.leads == "wide_band":
+        yield from _trapezoidal(lead, low - tail, high + tail, 8 * min(width, math.pi * strip.T))
+        return
+    edges = lead.band_edges
+    edges = edges[(edges > low - tail) & (edges < high + tail)]
+    yield from _legendre(lead, low - tail, high + tail, edges, width if strip.T == 0 else min(width, strip.T))
+
+
+def _weight(lead: Lead, energies: np.ndarray) -> np.ndarray:
+    """``(f_l - f_b)/(2 pi)``."""
+    strip = lead.strip
+
+    def fermi(mu: float) -> np.ndarray:
+        if strip.T == 0:
+            return (energies < mu).astype(float)
+        return 0.5 * (1 - np.tanh((energies - mu) / (2 * strip.T)))
+
+    return (fermi(lead.mu) - fermi(strip.chemical_potentials[2])) / (2 * math.pi)
+
+
+def _trapezoidal(lead: Lead, low: float, high: float, step: float) -> Iterator[Nodes]:
+    count = max(4, math.ceil((high - low) / step))
+    step = (high - low) / count
+    energies, keep = low + step * np.arange(count + 1), 0.0
+    while True:
+        yield Nodes(energies, step * _weight(lead, energies), keep)
+        energies, keep = low + step * (np.arange(count) + 0.5), 0.5
+        step, count = step / 2, 2 * count
+
+
+def _legendre(lead: Lead, low: float, high: float, edges: np.ndarray, width: float) -> Iterator[Nodes]:
+    bounds = np.concatenate([[low], edges, [high]])
+    panels = 1
+    first = 8 * width * PANEL
+    while True:
+        parts = [
+            _piece(a, b, k > 0, k < len(edges), max(1, math.ceil(panels * (b - a) / first)))
+            for k, (a, b) in enumerate(pairwise(bounds))
+            if b > a
+        ]
+        energies, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+        yield Nodes(energies, weights * _weight(lead, energies), 0.0)
+        panels *= 2
+
+
+def _piece(a: float, b: float, root_a: bool, root_b: bool, panels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Composite rule on [a, b] for a function with square roots at the marked ends."""
+    x, w = np.polynomial.legendre.leggauss(PANEL)
+    # s in (0, 1); E = a + (b - a) p(s) with p' = 0 at the marked ends
+    s = ((np.arange(panels)[:, None] + 0.5 * (x + 1)) / panels).ravel()
+    ds = np.tile(0.5 * w / panels, panels)
+    if root_a and root_b:
+        p, slope = s * s * (3 - 2 * s), 6 * s * (1 - s)
+    elif root_a:
+        p, slope = s * s, 2 * s
+    elif root_b:
+        p, slope = 1 - (1 - s) ** 2, 2 * (1 - s)
+    else:
+        p, slope = s, np.ones_like(s)
+    return a + (b - a) * p, (b - a) * slope * ds
