@@ -28,6 +28,7 @@ COMPANIONS = {
     ("task", "agreement"): ["checkpoint={folder}", "protocol.replicas=2"],
     ("scale", "paper"): ["experiment=tetrahedral_coarsening"],
     ("task", "compare"): ["runs={folder}"],
+    ("model", "potential"): ["lattice=square", "lattice.boundary=[open,periodic]"],
     ("hamiltonian", "none"): ["task=simulate", "classical=heisenberg"],
     ("hamiltonian", "driven"): STRIP,
     ("labeler", "negf"): STRIP,
@@ -120,7 +121,8 @@ def test_every_model_is_built_with_the_keys_of_its_option(option: str) -> None:
     from magsim.models import MODELS, build_model
     from magsim.tasks.build import build_lattice, plain
 
-    cfg = compose([f"model={option}", "descriptor.cutoff=1"])
+    others = COMPANIONS.get(("model", option), [])
+    cfg = compose([f"model={option}", "descriptor.cutoff=1", *others])
     model = build_model(build_lattice(cfg), plain(cfg.descriptor), plain(cfg.model))
     assert isinstance(model, MODELS[option])
     assert model.n_features > 0

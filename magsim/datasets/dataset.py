@@ -103,6 +103,15 @@ class SpinDataset:
         return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
 
     @property
+    def voltage(self) -> np.ndarray | None:
+        """``(n,)`` bias eV of each snapshot: the extra array of that name, else that of the Hamiltonian that
+        labelled them; None where neither is known."""
+        if "voltage" in self.extra:
+            return np.asarray(self.extra["voltage"], dtype=np.float64)
+        known = (self.config.get("hamiltonian") or {}).get("voltage")
+        return None if known is None else np.full(len(self), float(known))
+
+    @property
     def source_names(self) -> np.ndarray:
         """``(n,)`` name of the source of each snapshot."""
         return np.array(self.sources)[self.source]

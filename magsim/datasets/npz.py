@@ -86,7 +86,8 @@ def provenance(n: int, step: np.ndarray | None, trajectory: np.ndarray | None = 
 
 def open_npz(path: Path, *, learnable: bool = True) -> SpinDataset:
     """A validated dataset from the arrays ``spins``, ``field`` and, where present, ``energy``, ``density``,
-    ``mu``, ``error``, ``step``, ``trajectory``, ``shape``. Other arrays are left alone.
+    ``mu``, ``error``, ``step``, ``trajectory``, ``shape``, ``voltage`` (one number, or one for each
+    snapshot). Other arrays are left alone.
 
     Raises:
         DataError: see :func:`magsim.datasets.validation.check_dataset` and, if ``learnable``,
@@ -95,7 +96,8 @@ def open_npz(path: Path, *, learnable: bool = True) -> SpinDataset:
     raw = read_npz(path)
     arrays = {name: raw[name] for name in ARRAYS if name in raw and name != "source"}
     lattice = npz_lattice(path, raw)
-    check_dataset(path, arrays, lattice)
+    extra = {} if "voltage" not in raw else {"voltage": _voltages(path, raw["voltage"], len(raw["spins"]))}
+    check_dataset(path, arrays | extra, lattice)
     origin = provenance(len(arrays["spins"]), arrays.pop("step", None), arrays.pop("trajectory", None))
     sources = origin.pop("sources")
     if learnable:
@@ -104,8 +106,17 @@ def open_npz(path: Path, *, learnable: bool = True) -> SpinDataset:
     return SpinDataset(
         path=path,
         **typed,
+        extra=extra,
         sources=sources,
         lattice=lattice,
         key=file_hash(path),
-        content_hash=content_hash(typed),
+        content_hash=content_hash(typed | extra),
     )
+
+
+def _voltages(path: Path, voltage: np.ndarray, n: int) -> np.ndarray:
+    """``(n,)`` of what a file says."""
+    if voltage.dtype.kind not in "fiu" or voltage.shape not in ((), (1,), (n,)):
+        words = f"array 'voltage' must be one number or one for each of the {n} snapshots"
+        raise DataError(path, f"{words}, found {voltage.dtype} {voltage.shape}.")
+    return np.broadcast_to(voltage.astype(np.float64), (n,)).copy()

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
-from magsim.datasets.dataset import SpinDataset, content_hash
+from magsim.datasets.dataset import SpinDataset, content_hash, snapshot_hashes
 from magsim.datasets.store import open_dataset
 from magsim.datasets.writer import open_writer
 from magsim.errors import DataError
@@ -21,9 +23,10 @@ SHARED = ("spins", "field", "energy", "density", "mu", "error", "wall_time", "st
 def pool(datasets: Sequence[SpinDataset]) -> SpinDataset:
     """The snapshots of all datasets, one after the other.
 
-    Trajectories keep to themselves (they are numbered anew), sources of one name become one, arrays that a
-    dataset lacks are left out. Lattice, configuration and time step are those that all who have them agree
-    on, else of the first who has them.
+    Trajectories keep to themselves (they are numbered anew), but for those that share a configuration (the
+    same spins at several voltages), which become one: no split comes between them. Sources of one name become
+    one, arrays that a dataset lacks are left out; of extra arrays the voltage stays, if all know it. Lattice,
+    configuration and time step are those that all who have them agree on, else of the first who has them.
 
     Raises:
         DataError: they have different numbers of spins, or lattices that differ.
@@ -50,12 +53,14 @@ def pool(datasets: Sequence[SpinDataset]) -> SpinDataset:
         if all(getattr(d, name) is not None for d in datasets)
     }
     starts = np.cumsum([0, *(int(d.trajectory.max()) + 1 for d in datasets[:-1])])
-    arrays["trajectory"] = np.concatenate(
-        [d.trajectory + start for d, start in zip(datasets, starts, strict=True)]
-    ).astype(first.trajectory.dtype)
+    apart = np.concatenate([d.trajectory + start for d, start in zip(datasets, starts, strict=True)])
+    arrays["trajectory"] = together(apart, snapshot_hashes(arrays["spins"])).astype(first.trajectory.dtype)
     arrays["source"] = np.concatenate(
         [np.array([sources.index(name) for name in d.sources])[d.source] for d in datasets]
     ).astype(first.source.dtype)
+    voltages = [d.voltage for d in datasets]
+    known = [voltage for voltage in voltages if voltage is not None]
+    extra = {"voltage": np.concatenate(known)} if len(known) == len(voltages) else {}
     lattice = {
         key: next((k[key] for k in lattices if k.get(key) is not None), None)
         for key in (lattices[0] if lattices else {})
@@ -63,6 +68,7 @@ def pool(datasets: Sequence[SpinDataset]) -> SpinDataset:
     return SpinDataset(
         path=Path(" + ".join(str(d.path) for d in datasets)),
         **arrays,
+        extra=extra,
         sources=sources,
         lattice=lattice or None,
         config=next((d.config for d in datasets if d.config), {}),
@@ -70,8 +76,25 @@ def pool(datasets: Sequence[SpinDataset]) -> SpinDataset:
         key="+".join(d.key for d in datasets),
         method=next((d.method for d in datasets if d.method), ""),
         dt=next((d.dt for d in datasets if d.dt is not None), None),
-        content_hash=content_hash(arrays),
+        content_hash=content_hash(arrays | extra),
     )
+
+
+def together(trajectory: np.ndarray, digest: np.ndarray) -> np.ndarray:
+    """``(n,)`` numbers of trajectories, those that share a configuration merged into the first of them.
+
+    Args:
+        trajectory: ``(n,)``.
+        digest: ``(n,)`` of the configurations.
+    """
+    _, same = np.unique(digest, return_inverse=True)
+    size = int(trajectory.max()) + 1
+    rows, columns = trajectory, size + same
+    links = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(size + int(same.max()) + 1,) * 2)
+    part = connected_components(links, directed=False)[1][trajectory]
+    first = np.full(int(part.max()) + 1, size)
+    np.minimum.at(first, part, trajectory)
+    return first[part]
 
 
 def stored_pool(path: str | Path, datasets: Sequence[SpinDataset]) -> SpinDataset:
@@ -98,7 +121,7 @@ def stored_pool(path: str | Path, datasets: Sequence[SpinDataset]) -> SpinDatase
     if not writer.complete:
         writer.note(method=whole.method, dt=whole.dt)
         if not len(writer):
-            writer.append(None, **whole.arrays)
+            writer.append(whole.extra, **whole.arrays)
         writer.finish()
     return open_dataset(path)
 

@@ -11,6 +11,7 @@ STATES = ("random", "early", "late", "ordered")
 # rms torque relative to that of a random state
 EARLY = 0.5  # from here on up: before order has set in
 ORDERED = 0.05  # below: the torque is nearly gone
+VOLTAGES = 12
 
 
 def state_classes(dataset: SpinDataset) -> np.ndarray:
@@ -49,7 +50,8 @@ def state_classes(dataset: SpinDataset) -> np.ndarray:
 
 def groups(dataset: SpinDataset) -> dict[str, np.ndarray]:
     """What errors are quoted for: masks ``(n,)`` of the sources that occur, then of the classes of state that
-    are not one of the sources under another name."""
+    are not one of the sources under another name, then of each voltage where there are several (up to
+    :data:`VOLTAGES`)."""
     sources = {name: dataset.source_names == name for name in dataset.sources}
     found = {name: mask for name, mask in sources.items() if mask.any()}
     classes = state_classes(dataset)
@@ -57,6 +59,9 @@ def groups(dataset: SpinDataset) -> dict[str, np.ndarray]:
         mask = classes == name
         if mask.any() and name not in found and not any((mask == own).all() for own in sources.values()):
             found[name] = mask
+    voltages = np.empty(0) if dataset.voltage is None else np.unique(dataset.voltage)
+    if 1 < len(voltages) <= VOLTAGES:
+        found |= {f"eV={voltage:g}": dataset.voltage == voltage for voltage in voltages}
     return found
 
 

@@ -12,6 +12,7 @@ from magsim.descriptors.raw import RawDescriptor
 # Name of the option -> descriptor; called with the lattice and the keys of the option.
 DESCRIPTORS: dict[str, Callable[..., Descriptor]] = {
     "bispectrum": BispectrumDescriptor.of,
+    "driven": BispectrumDescriptor.of,  # with the values for it
     "equivariant": EquivariantDescriptor,
     "raw": RawDescriptor,
 }

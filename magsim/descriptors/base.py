@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from magsim.descriptors.around import Around, AutogradAround
 from magsim.descriptors.sweep import AutogradSweep, Sweep
 from magsim.lattice import Lattice
+from magsim.spins import random_spins
 
 
 class Descriptor(nn.Module, ABC):
@@ -64,6 +67,20 @@ class Descriptor(nn.Module, ABC):
     def sweep(self, spins: Tensor) -> Sweep:
         """Invariants part by part, and a field from their derivatives; records no graph for the caller."""
         return AutogradSweep(self, spins)
+
+    def around(self, spins: Tensor, sites: slice = slice(None), graph: bool = False) -> Around:
+        """Invariants of some sites of spins ``(B, N, 3)`` and the two maps of :mod:`.around`; with ``graph``
+        these can be differentiated by coefficients and weights."""
+        return AutogradAround(self, spins, sites, graph)
+
+    @torch.no_grad()
+    def odd(self) -> Tensor:
+        """``(K,)`` whether an invariant changes its sign under time reversal, ``S -> -S``."""
+        generator = np.random.default_rng(0)
+        spins = torch.tensor(random_spins(self.table.shape[1], generator, (1, 4))).to(self.device)
+        spins = spins.to(next((t for t in self.state_dict().values() if t.is_floating_point()), spins))
+        forward, backward = self.local(spins), self.local(-spins)
+        return (forward + backward).abs().amax((0, 1)) < (forward - backward).abs().amax((0, 1))
 
     def prepare(self, spins: Tensor | None) -> None:
         """Settle what depends on the training spins ``(B, N, 3)``, before a model is built on it."""

@@ -15,7 +15,8 @@ With all copies in place of references the invariants up to a body order span al
 invariants are ``V_c`` for the trivial irrep and ``V_c . V_c`` for the others: far fewer, and better ones.
 
 Every invariant is a polynomial of the spins, hence smooth. Chiralities are odd under time reversal; with
-``time_reversal`` only even products are kept. Sources: Zhang, Saha, Chern, arXiv:2201.00798; Tyberg et al.,
+``time_reversal`` only even products are kept. With ``point_group="mirror_y"`` the group is what a current
+along x leaves of that of the site. Sources: Zhang, Saha, Chern, arXiv:2201.00798; Tyberg et al.,
 arXiv:2501.06171; Bartok, Kondor, Csanyi, Phys. Rev. B 87, 184115, doi:10.1103/PhysRevB.87.184115.
 """
 
@@ -64,7 +65,9 @@ class BispectrumDescriptor(ElementDescriptor):
     def __init__(self, lattice: Lattice, options: BispectrumOptions) -> None:
         check_cutoff(lattice, options.cutoff)  # before the work, whose memory grows as the cutoff's 8th power
         bond_cutoff = options.cutoff if options.bond_cutoff is None else options.bond_cutoff
-        environment = make_environment(lattice, options.cutoff, bond_cutoff, options.chirality_cutoff)
+        environment = make_environment(
+            lattice, options.cutoff, bond_cutoff, options.chirality_cutoff, options.point_group
+        )
         found = irreps(environment.group)
         blocks, adapt = make_blocks(environment, found)
         transform = OrbitTransform(orbits_of_elements(environment), adapt)

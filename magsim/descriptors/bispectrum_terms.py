@@ -11,7 +11,7 @@ import torch
 
 from magsim.descriptors.environment import Environment
 from magsim.descriptors.irreps import Irrep, invariant_tensors, symmetry_adapted
-from magsim.descriptors.terms import Linear, Pairs, Power, Products, Term, Triples
+from magsim.descriptors.terms import Dots, Linear, Pairs, Power, Products, Term, Triples
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class BispectrumOptions:
         prune: leave out invariants that the others give up to this fraction of their standard deviation;
             None: keep all.
         time_reversal: keep only invariants that are even under S -> -S.
+        point_group: symmetry of a site that is imposed, see :func:`.environment.site_group`.
     """
 
     cutoff: float = 2.0
@@ -44,6 +45,7 @@ class BispectrumOptions:
     bispectrum_references: int | None = 1
     prune: float | None = None
     time_reversal: bool = True
+    point_group: str = "lattice"
 
     def mixtures(self, copies: int) -> int:
         """Fixed mixtures of the copies of a block."""
@@ -114,7 +116,7 @@ def make_terms(blocks: Sequence[Block], irreps: Sequence[Irrep], options: Bispec
     for k, block in enumerate(blocks):
         terms += _of_a_block(k, block, block.irrep is irreps[0], options)
     if options.allows(5):
-        terms += _of_both_parities(blocks, options)
+        terms += _of_both_parities(blocks, irreps[0], options)
     if options.bispectrum:
         for a, b, c in combinations_with_replacement(range(len(blocks)), 3):
             terms += _of_three(blocks, (a, b, c), irreps[0], options)
@@ -144,13 +146,18 @@ def _of_a_block(k: int, block: Block, trivial: bool, options: BispectrumOptions)
         yield Pairs(k, copies)
 
 
-def _of_both_parities(blocks: Sequence[Block], options: BispectrumOptions) -> Iterator[Term]:
-    """Products of a bond and a chirality of one irrep, odd under time reversal."""
+def _of_both_parities(blocks: Sequence[Block], trivial: Irrep, options: BispectrumOptions) -> Iterator[Term]:
+    """Products of a bond and a chirality of one irrep, odd under time reversal.
+
+    Of learned channels each with its own partner: ``sum_c (w_c . f)(u_c . g)`` are all products of f and g.
+    Those of the trivial irrep are linear invariants themselves, which a network multiplies.
+    """
     for (a, even), (b, odd) in product(enumerate(blocks), repeat=2):
         if even.odd or not odd.odd or even.irrep is not odd.irrep:
             continue
         if options.channels is not None:
-            yield Products(a, options.channels, b, 0, options.channels)
+            if even.irrep is not trivial:
+                yield Dots(a, b, options.channels)
         elif count := options.mixtures(odd.copies):
             yield Products(a, even.copies, b, odd.copies, count)
 

@@ -64,6 +64,11 @@ class Elements(nn.Module):
         for name, array in (("bonds", kinds[0]), ("triangles", kinds[1]), ("index", index)):
             self.register_buffer(name, torch.tensor(array, device=device), persistent=False)
 
+    @property
+    def count(self) -> int:
+        """Elements of the lattice, the zero at the end among them."""
+        return self.bonds.shape[1] + self.triangles.shape[1] + 1
+
     def values(self, spins: Tensor) -> Tensor:
         """All elements ``(B, E)`` of spins ``(B, N, 3)``, and a zero at the end."""
         if self._open:

@@ -11,6 +11,8 @@ import numpy as np
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice, crystal_operations, site_symmetries
 
+POINT_GROUPS = ("lattice", "mirror_y")
+
 
 @dataclass(frozen=True, eq=False)
 class Environment:
@@ -74,7 +76,11 @@ def _parity(image: np.ndarray, target: np.ndarray) -> int:
 
 
 def make_environment(
-    lattice: Lattice, cutoff: float, bond_cutoff: float, chirality_cutoff: float = 0.0
+    lattice: Lattice,
+    cutoff: float,
+    bond_cutoff: float,
+    chirality_cutoff: float = 0.0,
+    point_group: str = "lattice",
 ) -> Environment:
     """Environment of a crystal.
 
@@ -82,6 +88,10 @@ def make_environment(
         cutoff: radius of the neighbourhood.
         bond_cutoff: largest distance of two of its spins that count as a bond.
         chirality_cutoff: largest side of the triangles whose chirality is used (0: none).
+        point_group: one of ``POINT_GROUPS``.
+
+    Raises:
+        ConfigError: an unknown group, or one that the sites of a cell do not share.
     """
     _, _, displacement = lattice.offsets_within(cutoff, 0)
     points = np.concatenate([np.zeros((1, lattice.dim)), displacement])
@@ -94,8 +104,29 @@ def make_environment(
         for p, q, r in combinations(range(len(points)), 3)
         if close[p, q] and close[q, r] and close[p, r]
     ]
-    group = np.array(site_symmetries(lattice, 0))
+    group = site_group(lattice, point_group)
     return Environment(points, group, bonds, np.array(triangles, dtype=np.int64).reshape(-1, 3))
+
+
+def site_group(lattice: Lattice, point_group: str) -> np.ndarray:
+    """``(|G|, d, d)`` operations about a site that are imposed on what is learned.
+
+    ``lattice`` is the whole site group. ``mirror_y`` are its operations that keep the x axis: what a current
+    along x leaves, on the square lattice the mirror y -> -y.
+
+    Raises:
+        ConfigError: an unknown name, or ``mirror_y`` on a crystal with several sites in a cell, whose
+            environments are images of each other under operations that turn x.
+    """
+    if point_group not in POINT_GROUPS:
+        raise ConfigError("descriptor.point_group", point_group, f"must be one of {', '.join(POINT_GROUPS)}.")
+    group = np.array(site_symmetries(lattice, 0))
+    if point_group == "lattice":
+        return group
+    if lattice.n_basis > 1:
+        words = f"needs one site in a cell; lattice.name={lattice.name} has {lattice.n_basis}."
+        raise ConfigError("descriptor.point_group", point_group, words)
+    return group[group[:, 0, 0] > 1 - 1e-6]
 
 
 def neighbour_table(lattice: Lattice, environment: Environment) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from magsim.descriptors.around import Around, ElementAround
 from magsim.descriptors.base import Descriptor
 from magsim.descriptors.elements import Elements
 from magsim.descriptors.environment import Environment, neighbour_table
@@ -28,6 +29,7 @@ class ElementDescriptor(Descriptor):
 
     bond_index: Tensor
     triangle_index: Tensor
+    of_the_centre: Tensor
 
     def __init__(self, lattice: Lattice, environment: Environment, order: np.ndarray | None = None) -> None:
         super().__init__()
@@ -36,7 +38,29 @@ class ElementDescriptor(Descriptor):
         self.n_elements = len(environment.bonds) + len(environment.triangles)
         for name, tuples in (("bond_index", environment.bonds), ("triangle_index", environment.triangles)):
             self.register_buffer(name, torch.tensor(tuples.T.copy()), persistent=False)
+        chosen = torch.tensor(self._with_centre(order))
+        self.register_buffer("of_the_centre", chosen, persistent=False)
         self.bind(lattice)
+
+    def _with_centre(self, order: np.ndarray | None) -> np.ndarray:
+        """Where, in order, the bonds and then the triangles that begin with point 0 are; it is the first
+        member of all that hold it."""
+        first = np.concatenate([self.environment.bonds[:, 0], self.environment.triangles[:, 0]])
+        place = np.empty(self.n_elements, np.int64)
+        place[np.arange(self.n_elements) if order is None else order] = np.arange(self.n_elements)
+        return place[first == 0]
+
+    def partners(self, spins: Tensor, sites: slice) -> Tensor:
+        """``(B, n, c, 3)`` derivatives by the centre of the elements :attr:`of_the_centre`: ``S_p`` of a bond
+        and ``S_q x S_r`` of a chirality."""
+        around = self.gather(spins, sites)
+        with_centre = (index[1:, index[0] == 0] for index in (self.bond_index, self.triangle_index))
+        (p,), (q, r) = with_centre
+        crossed = torch.linalg.cross(around.index_select(2, q), around.index_select(2, r))
+        return torch.cat([around.index_select(2, p), crossed], dim=2)
+
+    def around(self, spins: Tensor, sites: slice = slice(None), graph: bool = False) -> Around:
+        return ElementAround(self, spins, sites, graph)
 
     @property
     def radius(self) -> float:

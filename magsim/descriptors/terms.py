@@ -85,6 +85,21 @@ class Products(Term):
         out[self.other][..., self.columns] += f @ matrix
 
 
+class Dots(Term):
+    """``f_c . g_c``: every vector of a block with the one in its place of another block."""
+
+    def __init__(self, block: int, other: int, count: int) -> None:
+        super().__init__()
+        self.block, self.other, self.n = block, other, count
+
+    def forward(self, x: Vectors) -> Tensor:
+        return (x[self.block] * x[self.other]).sum(-2)
+
+    def pull(self, x: Vectors, gradient: Tensor, out: Vectors) -> None:
+        out[self.block].addcmul_(x[self.other], gradient.unsqueeze(-2))
+        out[self.other].addcmul_(x[self.block], gradient.unsqueeze(-2))
+
+
 class Pairs(Term):
     """``f_r . f_s`` with r <= s of the first ``count`` vectors of a block."""
 

@@ -137,6 +137,9 @@ class SpinDataModule(pl.LightningDataModule):
         sources, states: what errors are quoted for, see :func:`magsim.datasets.states.groups`: together the
             names of the columns of ``batch["groups"]``.
         energy_spread: standard deviation of the energies of the training part; None where there are none.
+
+    Batches hold ``spins``, ``field``, ``weight``, ``groups`` and, where they are known, ``energy`` and
+    ``voltage``.
     """
 
     def __init__(
@@ -162,12 +165,15 @@ class SpinDataModule(pl.LightningDataModule):
         if dataset.energy is not None:  # centred, because single precision has few digits to lose
             energies = torch.tensor(dataset.energy - dataset.energy[split.train].mean())
             self.energy_spread = float(energies[split.train].std(correction=0)) or 1.0
+        voltage = dataset.voltage
         self.parts = {}
         for name, index in (("train", split.train), ("validation", split.validation)):
             chosen = torch.tensor(index)
             arrays = {"spins": spins, "field": field, "weight": weights, "groups": member}
             if dataset.energy is not None:
                 arrays["energy"] = energies
+            if voltage is not None:
+                arrays["voltage"] = torch.tensor(voltage)
             self.parts[name] = Snapshots(**{key: array[chosen].to(dtype) for key, array in arrays.items()})
 
     @property

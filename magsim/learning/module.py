@@ -94,8 +94,12 @@ class ForceFieldModule(pl.LightningModule):
             loss = loss + o.energy_weight * energy_loss(energy, batch["energy"], self.energy_spread or 1.0)
         return loss
 
+    def predicted(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Energies and fields of a batch, at its voltages if the model takes them."""
+        return self.model(batch["spins"], **self.model.given(batch.get("voltage")))
+
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        loss = self.loss(batch, *self.model(batch["spins"]))
+        loss = self.loss(batch, *self.predicted(batch))
         size = len(batch["spins"])
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
@@ -109,7 +113,7 @@ class ForceFieldModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         with torch.autocast(self.device.type, enabled=False):  # as the model will be used
-            energy, field = self.model(batch["spins"])
+            energy, field = self.predicted(batch)
         count = batch["groups"][:, : len(self.sources)].sum()  # every snapshot has one source
         loss = self.loss(batch, energy, field)
         self._losses = self._losses + torch.stack([count * loss, count])

@@ -15,12 +15,14 @@ from magsim.models.bp import BehlerParrinello
 from magsim.models.energy import EnergyModel
 from magsim.models.equivariant import EquivariantModel
 from magsim.models.linear import LinearModel
+from magsim.models.potential import PotentialModel
 
 # Name of the option -> model; called with the descriptor and the keys of the option.
 MODELS: dict[str, Callable[..., Model]] = {
     "bp": BehlerParrinello,
     "equivariant": EquivariantModel,
     "linear": LinearModel,
+    "potential": PotentialModel,
 }
 
 
@@ -66,5 +68,6 @@ __all__ = [
     "EquivariantModel",
     "LinearModel",
     "Model",
+    "PotentialModel",
     "build_model",
 ]

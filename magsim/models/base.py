@@ -25,12 +25,15 @@ class Model(nn.Module, ABC):
         lattice: of the spins it is bound to.
         n_features: numbers that describe the environment of one site.
         conservative: whether the field is minus the gradient of the energy.
+        takes_voltage: whether ``forward`` and ``fit_statistics`` have an argument ``voltage``, the bias
+            ``eV = mu_L - mu_R`` ``(B,)`` of each configuration.
         energy_scale: ``()`` rms transverse field per component in the training set.
         energy_shift: ``()`` energy per site that no field tells.
     """
 
     n_features: int
     conservative: bool = True
+    takes_voltage: bool = False
     energy_scale: Tensor
     energy_shift: Tensor
 
@@ -59,6 +62,11 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def forward(self, spins: Tensor) -> tuple[Tensor, Tensor]:
         """Energy ``(B,)`` and field ``(B, N, 3)`` of spins ``(B, N, 3)``; in training with a graph."""
+
+    def given(self, voltage: Tensor | None) -> dict[str, Tensor]:
+        """The bias as the argument of those models that take one, ``model(spins, **model.given(voltage))``;
+        None: it is not known."""
+        return {"voltage": voltage} if self.takes_voltage and voltage is not None else {}
 
     @property
     def radius(self) -> float:

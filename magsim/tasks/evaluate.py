@@ -109,12 +109,20 @@ def _chosen(cfg: DictConfig, dataset: SpinDataset, facts: Mapping[str, Any], run
     return new
 
 
-def predict(model: Model, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Energy ``(n,)`` and field ``(n, N, 3)`` of spins ``(n, N, 3)``, as float64 arrays."""
+def predict(
+    model: Model, spins: np.ndarray, voltage: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Energy ``(n,)`` and field ``(n, N, 3)`` of spins ``(n, N, 3)``, as float64 arrays.
+
+    Args:
+        voltage: ``(n,)`` bias, for the models that take one; None: not known.
+    """
     energies, fields = [], []
     inputs = torch.tensor(spins).to(model.energy_scale)
-    for part in inputs.split(BATCH):
-        energy, field = model(part)
+    bias = None if voltage is None else torch.tensor(voltage).to(inputs)
+    for k, part in enumerate(inputs.split(BATCH)):
+        own = None if bias is None else bias[k * BATCH : (k + 1) * BATCH]
+        energy, field = model(part, **model.given(own))
         energies.append(energy.detach().double().cpu().numpy())
         fields.append(field.detach().double().cpu().numpy())
     return np.concatenate(energies), np.concatenate(fields)
@@ -136,7 +144,8 @@ def evaluate(
         nothing = np.empty((0, dataset.n_sites, 3))
         return Evaluation(index, np.empty(0), nothing, _cost(cfg, run, models), {})
     spins, exact = dataset.spins[index], dataset.field[index]
-    energies, fields = zip(*(predict(model, spins) for model in models), strict=True)
+    voltage = None if dataset.voltage is None else dataset.voltage[index]
+    energies, fields = zip(*(predict(model, spins, voltage) for model in models), strict=True)
     energy, field = np.mean(energies, axis=0), np.mean(fields, axis=0)
     nested: dict[str, dict[str, float]] = {}
     panels = {}
@@ -145,7 +154,7 @@ def evaluate(
         if not mine.any():
             continue
         nested[name] = torque_metrics(exact[mine], field[mine], spins[mine])
-        if dataset.energy is not None:
+        if dataset.energy is not None and all(model.conservative for model in models):
             nested[name] |= energy_metrics(dataset.energy[index][mine], energy[mine], dataset.n_sites)
         if name in dataset.sources:
             panels[name] = tuple(transverse(f[mine], spins[mine]) for f in (exact, field))

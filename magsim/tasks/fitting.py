@@ -46,7 +46,7 @@ def fit(lesson: Lesson, run: Run, origin: Mapping[str, Any], path: Path) -> None
     with companions(lesson, run.folder):
         module, data = descend(lesson, run, origin)
     best = _final_model(run, module, lesson.lattice, bool(len(split.validation)))
-    if dataset.energy is not None:
+    if dataset.energy is not None and best.conservative and not best.takes_voltage:
         part = data.parts["train"].arrays["spins"]
         best.fit_shift(part, torch.tensor(dataset.energy[split.train]).to(best.energy_scale))
     save_model(path, best, module.facts)
@@ -67,7 +67,8 @@ def descend(lesson: Lesson, run: Run, origin: Mapping[str, Any]) -> tuple[ForceF
     part = data.parts["train"].arrays
     if lesson.start is None:
         model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model), part["spins"]).to(dtype)
-        model.fit_statistics(part["spins"], part["field"])
+        known = model.given(part.get("voltage"))
+        model.fit_statistics(part["spins"], part["field"], **known)
     else:  # with its statistics: weights mean nothing without them
         model = _continued(lesson, lesson.start, part["spins"])
     _check_possible(cfg, model, dataset, device)
@@ -115,6 +116,9 @@ def _continued(lesson: Lesson, start: Path, spins: torch.Tensor) -> Model:
 
 def _check_possible(cfg: DictConfig, model: Model, dataset: SpinDataset, device: torch.device) -> None:
     t = cfg.trainer
+    if model.takes_voltage and dataset.voltage is None:
+        words = f"the data of {dataset.path} know no voltage: must be false."
+        raise ConfigError("model.voltage_input", True, words)
     if t.energy_weight:
         lacks = None if dataset.energy is not None else f"the data of {dataset.path} hold no energies"
         if not model.conservative:

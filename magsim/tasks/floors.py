@@ -81,7 +81,8 @@ def reach_of(descriptor: Mapping[str, Any], model: Mapping[str, Any]) -> list[tu
     """How far a model sees, the reach of its field last: messages of n layers go n cutoffs far, and the
     gradient of site energies sees twice as far as each of them."""
     reach = float(descriptor["cutoff"]) * int(model.get("layers", 1))
-    if model.get("output") == "torque":
+    own = model.get("form") in ("sitewise", "direct") and not model["summed_energy"]
+    if own or model.get("output") == "torque":
         return [("reach of the field", reach)]
     return [("reach of the site energies", reach), ("reach of the field", 2 * reach)]
 

@@ -11,6 +11,8 @@ from magsim.config.checks.size import lattice_at, shortest_periodic_side
 
 ACTIVATIONS = ("silu", "gelu", "tanh", "softplus", "relu")
 OUTPUTS = ("energy", "torque")
+FORMS = ("energy", "summed", "sitewise", "direct")
+POINT_GROUPS = ("lattice", "mirror_y")
 OPTIMIZERS = ("adamw", "soap")
 AVERAGES = ("ema", "swa", "none")
 STEPS = ("32", "bf16-mixed", "16-mixed")
@@ -64,6 +66,7 @@ def _bispectrum(cfg: DictConfig) -> None:
     node = cfg.descriptor
     if node.references is not None:
         not_negative(cfg, "descriptor.references")
+    one_of(cfg, "descriptor.point_group", POINT_GROUPS)
     positive(cfg, "descriptor.channels", null="fixed references")
     positive(cfg, "descriptor.bispectrum_references", null="all copies")
     between(cfg, "descriptor.prune", 0, 1, null="keep all")
@@ -133,6 +136,8 @@ def _model(cfg: DictConfig) -> None:
             "must be a list of positive layer widths.",
         )
         one_of(cfg, "model.activation", ACTIVATIONS)
+    if "form" in node:
+        _potential(cfg)
     if "output" in node:
         positive(cfg, "model.layers", "model.channels")
         one_of(cfg, "model.output", OUTPUTS)
@@ -142,6 +147,18 @@ def _model(cfg: DictConfig) -> None:
             cfg.descriptor.name == "equivariant",
             "model=equivariant needs descriptor=equivariant.",
         )
+
+
+def _potential(cfg: DictConfig) -> None:
+    node = cfg.model
+    one_of(cfg, "model.form", FORMS)
+    words = f"must be true with model.form={node.form}, which is made of summed potentials."
+    needed = node.form in ("energy", "summed")
+    require(cfg, "model.summed_energy", node.summed_energy or not needed, words)
+    own = cfg.task.name in ("pipeline", "train", "active") and cfg.data.path is None
+    words = f"needs leads at both ends of x; lattice.boundary={value_of(cfg, 'lattice.boundary')}: false."
+    is_open = cfg.lattice.boundary[0] == "open"
+    require(cfg, "model.position_input", is_open or not (node.position_input and own), words)
 
 
 def _trainer(cfg: DictConfig) -> None:
@@ -212,14 +229,11 @@ def _steps(cfg: DictConfig) -> None:
     not_negative(cfg, "trainer.energy_weight")
     if not node.energy_weight:
         return
-    has_energy = not linear and cfg.model.get("output", "energy") == "energy"
-    require(
-        cfg,
-        "trainer.energy_weight",
-        has_energy,
-        "must be 0 with "
-        + ("model=linear, whose closed form is that of the torque." if linear else "model.output=torque."),
-    )
+    output = next((key for key in ("output", "form") if cfg.model.get(key, "energy") != "energy"), None)
+    why = "model=linear, whose closed form is that of the torque." if linear else None
+    if output is not None:
+        why = f"model.{output}={cfg.model[output]}, whose field is the gradient of no energy."
+    require(cfg, "trainer.energy_weight", why is None, f"must be 0 with {why}")
     require(
         cfg,
         "trainer.energy_weight",

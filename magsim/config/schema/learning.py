@@ -30,6 +30,12 @@ class BispectrumConfig(DescriptorConfig):
         MISSING  # leave out what others give to this fraction of its deviation; null: nothing
     )
     time_reversal: bool = MISSING  # keep only invariants even under S -> -S
+    point_group: str = MISSING  # imposed: lattice, that of a site; mirror_y, what a current along x leaves
+
+
+@dataclass
+class DrivenConfig(BispectrumConfig):
+    """The same for a strip with a current along x, which neither time reversal nor the mirror of x leaves."""
 
 
 @dataclass
@@ -68,6 +74,18 @@ class BPConfig(ModelConfig):
 
     hidden: list[int] = MISSING  # widths of the hidden layers
     activation: str = MISSING  # silu, gelu, tanh, softplus or relu
+
+
+@dataclass
+class PotentialConfig(ModelConfig):
+    """Fields of driven magnets, which need not be gradients: potentials of the environments of sites."""
+
+    form: str = MISSING  # energy, summed (E and G), sitewise (derivatives by the centre spin) or direct
+    summed_energy: bool = MISSING  # sitewise and direct are added to -dE/dS of a summed energy
+    hidden: list[int] = MISSING  # widths of the hidden layers of each network
+    activation: str = MISSING  # silu, gelu, tanh, softplus or relu
+    position_input: bool = MISSING  # distances to both leads
+    voltage_input: bool = MISSING  # one model for a range of voltages; at V=0 its field is a gradient
 
 
 @dataclass

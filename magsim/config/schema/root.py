@@ -103,12 +103,14 @@ OPTIONS: dict[str, dict[str, type]] = {
     },
     "descriptor": {
         "bispectrum": learning.BispectrumConfig,
+        "driven": learning.DrivenConfig,
         "equivariant": learning.EquivariantDescriptorConfig,
         "raw": learning.RawConfig,
     },
     "model": {
         "linear": learning.LinearConfig,
         "bp": learning.BPConfig,
+        "potential": learning.PotentialConfig,
         "equivariant": learning.EquivariantConfig,
     },
     "protocol": {

@@ -128,7 +128,7 @@ def _row(
     spins = spins.to(model.energy_scale)
     try:
         microseconds = microseconds_per_site(model, seconds, sites)
-        work = work_of(lambda: model(spins))
+        work = work_of(lambda: model(spins, **model.given(spins.new_zeros(len(spins)))))
     except torch.OutOfMemoryError:
         return None
     if name == PUBLISHED:

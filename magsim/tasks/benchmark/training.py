@@ -84,7 +84,8 @@ def _step(cfg: DictConfig, model: Model, spins: torch.Tensor, field: torch.Tenso
 
     def step() -> float:
         optimizer.zero_grad()
-        loss = field_loss(model(spins)[1], field, spins, weight, float(cfg.trainer.gamma))
+        predicted = model(spins, **model.given(spins.new_zeros(len(spins))))[1]
+        loss = field_loss(predicted, field, spins, weight, float(cfg.trainer.gamma))
         loss.backward()
         optimizer.step()
         return float(loss.detach())  # waits for the GPU
