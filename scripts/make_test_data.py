@@ -2,9 +2,9 @@
 
 usage: python scripts/make_test_data.py FOLDER
 
-FOLDER holds ``kondo_square_30x30.npz`` and ``double_exchange_30x30.npz``; where they come from, and their
-licences, is written in tests/data/README.md. Everything is stored as float32: rounding the spins changes the
-fields by 1e-7, well below their published error.
+FOLDER holds ``kondo_square_30x30.npz``, ``double_exchange_30x30.npz`` and ``driven_negf_32x24.npz``; where
+they come from, and their licences, is written in tests/data/README.md. Everything is stored as float32:
+rounding the spins changes the fields by 1e-7, well below their published error.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ def main(folder: Path) -> None:
         density=exchange["density"][last].astype(np.float32),
         step=exchange["step"][last],
         shape=exchange["shape"],
+    )
+    driven = np.load(folder / "driven_negf_32x24.npz")
+    last = np.flatnonzero(driven["step"] == driven["step"].max())
+    np.savez_compressed(
+        OUT / "driven_negf_32x24.npz",
+        **{name: driven[name][last].astype(np.float32) for name in ("spins", "field", "density")},
+        step=driven["step"][last],
+        shape=driven["shape"],
     )
 
 

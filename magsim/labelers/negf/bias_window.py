@@ -12,6 +12,7 @@ import numpy as np
 from magsim.labelers.negf.leads import Lead
 
 PANEL = 12  # Gauss-Legendre points of a panel
+FIRST, FASTEST = 1.75, 2.0  # powers by which the error is taken to fall from one level to the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +28,9 @@ def bias_levels(lead: Lead, tolerance: float) -> Iterator[Nodes]:
     """Finer and finer rules for the window of one lead.
 
     With wide bands at T > 0 the integrand is analytic in a strip around the real axis and falls off at both
-    ends: the trapezoidal rule with step h errs by ``exp(-2 pi d/h)``, d = min(Gamma_b/2, pi T) or more, and
-    each level halves h and keeps what the one before has solved. Otherwise (steps at T = 0, band edges)
+    ends: the trapezoidal rule with step h errs by ``exp(-2 pi d/h)``, where d is the least of pi T and of the
+    half widths of the levels that count (>= Gamma_b/2); each level halves h and keeps what the one before has
+    solved. Otherwise (steps at T = 0, band edges)
     composite Gauss-Legendre, each level with twice as many panels; at a band edge ``E - E_0 = s^2`` takes the
     square root away.
 
@@ -40,14 +42,34 @@ def bias_levels(lead: Lead, tolerance: float) -> Iterator[Nodes]:
     low, high = min(lead.mu, bath), max(lead.mu, bath)
     if low == high:
         return
-    tail = strip.T * math.log(1 / tolerance)
-    width = max(0.5 * strip.gamma_bath, 2e-3)
+    digits = math.log(1 / tolerance)
+    tail = strip.T * digits
     if strip.T > 0 and strip.leads == "wide_band":
-        yield from _trapezoidal(lead, low - tail, high + tail, 8 * min(width, math.pi * strip.T))
+        # the second level is what f needs, where no level is narrower
+        yield from _trapezoidal(lead, low - tail, high + tail, 2 * FIRST * math.pi**2 * strip.T / digits)
         return
+    width = max(0.5 * strip.gamma_bath, 2e-3)
     edges = lead.band_edges
     edges = edges[(edges > low - tail) & (edges < high + tail)]
     yield from _legendre(lead, low - tail, high + tail, edges, width if strip.T == 0 else min(width, strip.T))
+
+
+def remaining(change: np.ndarray, before: np.ndarray | None, scale: np.ndarray) -> np.ndarray:
+    """Estimated error of a level, ``scale (change/scale)^p``.
+
+    Errors fall exponentially with the number of points, so that twice as many square them; less fast where
+    the levels of the system have many widths. p is measured as soon as there are three levels.
+
+    Args:
+        change: ``(B,)`` difference to the level before.
+        before: ``(B,)`` the same of the level before, or None.
+        scale: ``(B,)`` size of the integral.
+    """
+    relative = np.clip(change / scale, 1e-16, 0.999)
+    power = np.full_like(relative, FIRST)
+    if before is not None:
+        power = np.clip(np.log(relative) / np.log(np.clip(before / scale, 1e-16, 0.999)), 1.0, FASTEST)
+    return scale * relative**power
 
 
 def _weight(lead: Lead, energies: np.ndarray) -> np.ndarray:
@@ -75,10 +97,10 @@ def _trapezoidal(lead: Lead, low: float, high: float, step: float) -> Iterator[N
 def _legendre(lead: Lead, low: float, high: float, edges: np.ndarray, width: float) -> Iterator[Nodes]:
     bounds = np.concatenate([[low], edges, [high]])
     panels = 1
-    first = 8 * width * PANEL
+    first = 24 * width
     while True:
         parts = [
-            _piece(a, b, k > 0, k < len(edges), max(1, math.ceil(panels * (b - a) / first)))
+            _piece(a, b, k > 0, k < len(edges), panels * math.ceil((b - a) / first))
             for k, (a, b) in enumerate(pairwise(bounds))
             if b > a
         ]

@@ -18,7 +18,7 @@ from magsim.errors import ConfigError
 from magsim.hamiltonian.driven import DrivenStrip
 from magsim.hamiltonian.electronic import PAULI, Electrons
 from magsim.labelers.labels import Labels
-from magsim.labelers.negf.bias_window import bias_levels
+from magsim.labelers.negf.bias_window import bias_levels, remaining
 from magsim.labelers.negf.blocks import Elements
 from magsim.labelers.negf.fermi_nodes import FermiNodes, Levels, fermi_nodes
 from magsim.labelers.negf.recursion import Columns, equilibrium, injected
@@ -101,10 +101,10 @@ class NEGFLabeler:
     def equilibrium_nodes(self) -> FermiNodes:
         """At the chemical potential of the bath; with a cut, less those of the states below it."""
         h = self.strip
-        nodes = fermi_nodes(self.levels, h.chemical_potentials[2], h.T, 0.3 * self._occupation_tolerance)
+        nodes = fermi_nodes(self.levels, h.chemical_potentials[2], h.T, 0.5 * self._occupation_tolerance)
         if h.cut is None:
             return nodes
-        below = fermi_nodes(self.levels, h.cut, 0.0, 0.3 * self._occupation_tolerance)
+        below = fermi_nodes(self.levels, h.cut, 0.0, 0.1 * self._occupation_tolerance)
         return FermiNodes(
             np.concatenate([nodes.z, below.z]),
             np.concatenate([nodes.weights, -below.weights]),
@@ -153,7 +153,7 @@ class NEGFLabeler:
         batch = len(columns.blocks)
         total = Elements.zeros(batch, columns.shape, self.xp)
         error, solved = np.zeros(batch), np.zeros(batch, dtype=np.int64)
-        active = np.arange(batch)
+        active, last = np.arange(batch), None
         for level, rule in enumerate(bias_levels(columns.near, 0.1 * self._occupation_tolerance)):
             owner = np.repeat(active, len(rule.energies))
             every = np.tile(rule.energies, len(active)), np.tile(rule.weights, len(active))
@@ -165,9 +165,9 @@ class NEGFLabeler:
                 continue
             change = np.abs(self._field(total) - self._field(before)).max(axis=(1, 2))
             scale = np.abs(self._field(total)).max(axis=(1, 2)) + 1e-300
-            # errors of both rules fall exponentially: with half the step it is the square
-            error[active] = (np.minimum(change**2 / scale, change) + 1e-15)[active]
-            active = active[error[active] > 0.3 * self.tolerance]
+            error[active] = remaining(change, last, scale)[active]
+            last = change
+            active = active[error[active] > 0.25 * self.tolerance]
             if not len(active) or level == MOST_LEVELS:
                 break
         return total, error, solved
