@@ -16,8 +16,9 @@ from magsim.dynamics import (
     evolve,
     make_integrator,
 )
+from magsim.dynamics.make_walk import make_walk
 from magsim.dynamics.thermostat import Noise
-from magsim.dynamics.walk import CompiledWalk, TorchWalk, make_walk
+from magsim.dynamics.walk import CompiledWalk, TorchWalk
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
 from magsim.spins import random_spins

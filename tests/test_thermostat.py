@@ -142,11 +142,12 @@ def test_philox_gives_the_words_of_its_authors():
 def test_noise_by_torch_operations_equals_that_of_the_compiled_loop(step):
     """What a GPU draws, here on the CPU, for all sites and for some of them."""
     noise = Noise(7, (4,))
-    key = (int(noise.keys[0, 0]), int(noise.keys[0, 1]))
+    keys = torch.from_numpy(noise.keys.astype(np.int64))
     compiled = noise.normals(step, 5000)[0].T
-    drawn = philox.normals(key, step, 0, 5000, "cpu")
+    drawn = philox.normals(keys, step, 0, 5000)[0]
     torch.testing.assert_close(drawn, compiled, rtol=0, atol=1e-13)
-    torch.testing.assert_close(philox.normals(key, step, 70, 9, "cpu"), drawn[:, 70:79], rtol=0, atol=0)
+    torch.testing.assert_close(philox.normals(keys, torch.tensor(step), 0, 5000)[0], drawn, rtol=0, atol=0)
+    torch.testing.assert_close(philox.normals(keys, step, 70, 9)[0], drawn[:, 70:79], rtol=0, atol=0)
     assert not np.isclose(noise.normals(3 + 2**32 - step + 3, 5000)[0].T, compiled).any()
 
 

@@ -38,6 +38,7 @@ class CommitteeField(EffectiveField):
         self.conservative = all(member.conservative for member in members)
         self.torque_scale = max(member.torque_scale for member in members)
         self.takes_voltage = all(member.takes_voltage for member in members)
+        self.steady = all(member.steady for member in members)
 
     @property
     def lattice(self) -> Lattice:

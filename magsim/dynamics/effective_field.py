@@ -45,6 +45,8 @@ class EffectiveField(ABC):
         torque_scale: rms transverse field per component that is known beforehand; 0: unknown.
         takes_voltage: whether it knows a bias, see :meth:`set_voltage`.
         voltage: eV that was set last, one for all configurations or ``(R,)`` one for each; None: never set.
+        steady: whether an evaluation of tensors on a GPU is the same kernels every time, without a word to the
+            host in between: it can be recorded and replayed.
     """
 
     n_sites: int
@@ -53,6 +55,7 @@ class EffectiveField(ABC):
     torque_scale: float = 0.0
     takes_voltage: bool = False
     voltage: float | np.ndarray | None = None
+    steady: bool = False
 
     def __call__(self, spins: Array) -> tuple[Array, Array]:
         """Evaluate.
@@ -105,6 +108,8 @@ class EffectiveField(ABC):
 
 class ClassicalField(EffectiveField):
     """The field of classical terms."""
+
+    steady = True
 
     def __init__(self, hamiltonian: ClassicalHamiltonian) -> None:
         self.hamiltonian = hamiltonian
@@ -190,6 +195,7 @@ class LearnedField(EffectiveField):
         self.dtype, self.device = weights.dtype, weights.device
         self.torque_scale = float(getattr(model, "energy_scale", 0.0))
         self.takes_voltage = bool(getattr(model, "takes_voltage", False))
+        self.steady = not self.takes_voltage  # the bias comes from the host
 
     @property
     def lattice(self) -> Lattice:
@@ -260,6 +266,7 @@ class SumField(EffectiveField):
         self.conservative = all(term.conservative for term in flat)
         self.torque_scale = max(term.torque_scale for term in flat)
         self.takes_voltage = any(term.takes_voltage for term in flat)
+        self.steady = all(term.steady for term in flat)
 
     def set_voltage(self, voltage: float | np.ndarray) -> None:
         super().set_voltage(voltage)

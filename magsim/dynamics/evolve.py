@@ -12,10 +12,11 @@ from torch import Tensor
 from magsim.dynamics.adaptive import check_bath
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.llg import largest_torque
+from magsim.dynamics.make_walk import make_walk
 from magsim.dynamics.protocols import Protocol
 from magsim.dynamics.share import Share, share_of
 from magsim.dynamics.thermostat import Noise
-from magsim.dynamics.walk import Walk, make_walk
+from magsim.dynamics.walk import Walk
 from magsim.errors import RunError
 
 LENGTH_TOLERANCE = 1e-9
@@ -65,6 +66,7 @@ def evolve(
     record_every: int | None = None,
     replicas: Sequence[int] | None = None,
     tick: Callable[[int], None] | None = None,
+    steps: str = "auto",
 ) -> Iterator[Frame]:
     """Integrate and yield frames.
 
@@ -83,9 +85,11 @@ def evolve(
         record_every: overrides the protocol's.
         replicas: index of each replica, which selects its noise; default ``0 .. R-1``.
         tick: called after every step with the number of steps that it went on.
+        steps: how steps are done on a GPU, one of :data:`magsim.dynamics.recorded.STEPS`.
 
     Classical fields in float64 on a CPU are integrated by compiled loops
-    (:mod:`magsim.dynamics.compiled`), other fields by torch operations. Whether the field is finite is looked
+    (:mod:`magsim.dynamics.compiled`), other fields by torch operations, on a GPU recorded ones
+    (:mod:`magsim.dynamics.recorded`). Whether the field is finite is looked
     at in every step of the latter on a CPU, and in every sixteenth otherwise, where the answer has its price.
     Torques that end a run or a stage are looked at in every sixteenth step.
 
@@ -109,7 +113,7 @@ def evolve(
     if protocol.minimiser is not None:
         integrator = replace(integrator, dt=1.0)  # there is no time: steps are counted
     protocol = protocol.timed(integrator.step_size)
-    walk = make_walk(field, integrator, protocol, spins, noise, share, stride)
+    walk = make_walk(field, integrator, protocol, spins, noise, share, stride, steps)
     return _frames(walk, integrator, protocol, start_step, end, stride, share, tick)
 
 

@@ -35,9 +35,9 @@ SINE = np.array([(-1) ** k / math.factorial(2 * k + 1) for k in range(8, -1, -1)
 COSINE = np.array([(-1) ** k / math.factorial(2 * k) for k in range(8, -1, -1)])
 
 
-def words(c0: Any, c1: Any, c2: Any, c3: Any, k0: int, k1: int) -> tuple[Any, Any, Any, Any]:
-    """The four words of a block, as int64; counters are int64 tensors or numbers, keys numbers, all below
-    2^32. A product that passes 2^63 wraps, its bits are right."""
+def words(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> tuple[Any, Any, Any, Any]:
+    """The four words of a block, as int64; counters and keys are int64 tensors or numbers, all below 2^32. A
+    product that passes 2^63 wraps, its bits are right."""
     for _ in range(ROUNDS):
         p, q = c0 * M0, c2 * M1
         c0, c1, c2, c3 = ((q >> 32) & LOW) ^ c1 ^ k0, q & LOW, ((p >> 32) & LOW) ^ c3 ^ k1, p & LOW
@@ -45,14 +45,19 @@ def words(c0: Any, c1: Any, c2: Any, c3: Any, k0: int, k1: int) -> tuple[Any, An
     return c0, c1, c2, c3
 
 
-def normals(key: tuple[int, int], step: int, first: int, n_sites: int, device: Any) -> torch.Tensor:
-    """``(3, n_sites)`` float64 of the sites from ``first`` on, by torch operations on a device."""
-    site = torch.arange(first, first + n_sites, dtype=torch.int64, device=device)
-    nothing = torch.zeros_like(site)
-    w = words(site, nothing, nothing + (step & LOW), nothing + (step >> 32), *key)
+def normals(keys: torch.Tensor, step: int | torch.Tensor, first: int, n_sites: int) -> torch.Tensor:
+    """``(R, 3, n_sites)`` float64 of the sites from ``first`` on, by torch operations on the device of the keys.
+
+    Args:
+        keys: ``(R, 2)`` int64.
+        step: a number, or an int64 ``()`` whose content a recorded graph reads anew.
+    """
+    site = torch.arange(first, first + n_sites, dtype=torch.int64, device=keys.device)
+    w = words(site, 0, step & LOW, step >> 32, keys[:, :1], keys[:, 1:])
     radius = [((w[k].double() + 0.5) * WORD).log().mul(-2.0).sqrt() for k in (0, 2)]
     angle = [w[k].double() * (2 * math.pi * WORD) for k in (1, 3)]
-    return torch.stack([radius[0] * angle[0].cos(), radius[0] * angle[0].sin(), radius[1] * angle[1].cos()])
+    parts = [radius[0] * angle[0].cos(), radius[0] * angle[0].sin(), radius[1] * angle[1].cos()]
+    return torch.stack(parts, dim=1)
 
 
 def _bits(kind: Any, llvm: Any) -> Any:

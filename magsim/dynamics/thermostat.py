@@ -56,11 +56,24 @@ class Noise:
         states = [seed_sequence(self.seed, "thermostat", r).generate_state(2) for r in self.replicas]
         return np.array(states, dtype=np.uint64).reshape(-1, 2)
 
+    @cached_property
+    def _keys_on(self) -> dict[torch.device, torch.Tensor]:
+        """The keys as int64, sent to a device once."""
+        return {}
+
+    def on_device(
+        self, step: int | torch.Tensor, n_sites: int, device: torch.device | str = "cpu"
+    ) -> torch.Tensor:
+        """:meth:`normals` by torch operations, of a step that may be an int64 ``()`` on the device."""
+        place = torch.device(device)
+        if place not in self._keys_on:
+            self._keys_on[place] = torch.from_numpy(self.keys.astype(np.int64)).to(place)
+        return philox.normals(self._keys_on[place], step, self.first, n_sites).transpose(-1, -2)
+
     def normals(self, step: int, n_sites: int, device: torch.device | str = "cpu") -> torch.Tensor:
         """``(R, N, 3)`` float64 for one step, made on the device."""
         if torch.device(device).type != "cpu":
-            made = [philox.normals((int(a), int(b)), step, self.first, n_sites, device) for a, b in self.keys]
-            return torch.stack(made).transpose(-1, -2)
+            return self.on_device(step, n_sites, device)
         # component by component, the memory order in which spins are integrated
         out = np.empty((len(self.keys), 3 * n_sites))
         for (a, b), numbers in zip(self.keys, out, strict=True):
@@ -73,3 +86,10 @@ class Noise:
         if D == 0:
             return None
         return ((2 * D / dt) ** 0.5 * self.normals(step, spins.shape[-2], spins.device)).to(spins.dtype)
+
+    def recorded_field(
+        self, step: torch.Tensor, spins: torch.Tensor, D: torch.Tensor, dt: float
+    ) -> torch.Tensor:
+        """:meth:`field` of a step and a strength ``()`` that lie on the device of the spins."""
+        drawn = self.on_device(step, spins.shape[-2], spins.device)
+        return ((2 * D / dt).sqrt() * drawn).to(spins.dtype)

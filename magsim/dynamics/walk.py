@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from magsim.dynamics.adaptive import adaptive_step
-from magsim.dynamics.compiled import CompiledSteps, compilable
+from magsim.dynamics.compiled import CompiledSteps
 from magsim.dynamics.effective_field import ClassicalField
 from magsim.dynamics.external import Driven
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.llg import component_major
 from magsim.dynamics.minimise import MINIMISERS
 from magsim.dynamics.protocols import Protocol
-from magsim.dynamics.share import WHOLE, Share
+from magsim.dynamics.share import Share
 from magsim.dynamics.thermostat import Noise, diffusion
 
 CADENCE = 16  # steps
@@ -196,28 +196,3 @@ class CompiledWalk(Walk):
 
     def advance(self, step: int) -> None:
         self._steps.advance(step, self._strength(step))
-
-
-def make_walk(
-    field: FieldFunction,
-    integrator: Integrator,
-    protocol: Protocol,
-    spins: Tensor,
-    noise: Noise,
-    share: Share = WHOLE,
-    stride: int = 1,
-) -> Walk:
-    """The minimiser of the protocol if it has one, adaptive steps if the integrator has
-    a tolerance, compiled loops where they can be had, else torch.
-
-    Args:
-        share: which sites of the run the spins are.
-        stride: steps between recorded frames.
-    """
-    if protocol.minimiser is not None:
-        return MinimiserWalk(field, integrator, protocol, spins, noise, share, stride)
-    if integrator.tolerance is not None:
-        return AdaptiveWalk(field, integrator, protocol, spins, noise, share)
-    if share is WHOLE and isinstance(field, ClassicalField) and compilable(field, integrator, spins):
-        return CompiledWalk(field, integrator, protocol, spins, noise)
-    return TorchWalk(field, integrator, protocol, spins, noise)

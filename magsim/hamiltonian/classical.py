@@ -151,6 +151,21 @@ class ClassicalHamiltonian:
             raise ConfigError("lattice.shape", list(self.lattice.shape), "a site couples to its own image.")
         return first_fit(C.indptr, C.indices)
 
+    @cached_property
+    def n_colours(self) -> int:
+        """Number of the colours."""
+        return int(self.colours.max()) + 1
+
+    def colours_on(self, device: torch.device) -> torch.Tensor:
+        """:attr:`colours` as a tensor, sent to a device once."""
+        if device not in self._sent:
+            self._sent[device] = torch.as_tensor(self.colours, device=device)
+        return self._sent[device]
+
+    @cached_property
+    def _sent(self) -> dict[torch.device, torch.Tensor]:
+        return {}
+
     def energy_and_field(self, spins: Any) -> tuple[Any, Any]:
         """Energy ``(...)`` and field ``(..., N, 3)`` of ``spins`` ``(..., N, 3)``.
 
@@ -198,22 +213,18 @@ class ClassicalHamiltonian:
 
     def _by_shifts(self, spins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The same with torch operations on whole arrays, for any device: each bond of the crystal is one
-        shifted view of the lattice with halos."""
+        shift of the lattice."""
         lattice, constants = self.lattice, self._constants(spins)
         cells = spins.reshape(-1, *lattice.shape, lattice.n_basis, 3)
-        reach = [max((abs(int(bond.cell[a])) for bond in self._bonds), default=0) for a in range(lattice.dim)]
-        wide = cells
-        for a, n in enumerate(reach):
-            wide = with_halo(wide, a + 1, n, lattice.periodic[a])
         fields = []
         for b in range(lattice.n_basis):
             total = torch.zeros_like(cells[..., b, :]) + constants["B"]
             for bond, D in zip(self._bonds, constants["D"], strict=True):
                 if bond.source != b:
                     continue
-                view = wide[..., bond.target, :]
-                for a, n in enumerate(reach):
-                    view = view.narrow(a + 1, n + int(bond.cell[a]), lattice.shape[a])
+                view = cells[..., bond.target, :]
+                for a in range(lattice.dim):
+                    view = shifted(view, a + 1, int(bond.cell[a]), lattice.periodic[a])
                 if bond.exchange:
                     total = torch.sub(total, view, alpha=bond.exchange)
                 if bond.dm.any():
@@ -240,15 +251,14 @@ class ClassicalHamiltonian:
         return self._known[key]
 
 
-def with_halo(x: torch.Tensor, axis: int, width: int, periodic: bool) -> torch.Tensor:
-    """``x`` with ``width`` more cells at both ends of an axis: copies of its other end, or zeros."""
-    if width == 0:
+def shifted(x: torch.Tensor, axis: int, by: int, periodic: bool) -> torch.Tensor:
+    """``y[i] = x[i + by]`` along an axis; beyond an open end there are zeros."""
+    if by == 0:
         return x
+    if periodic:
+        return x.roll(-by, axis)
     n = x.shape[axis]
-    if not periodic:
-        nothing = torch.zeros_like(x.narrow(axis, 0, 1)).repeat_interleave(width, dim=axis)
-        return torch.cat([nothing, x, nothing], dim=axis)
-    copies = [x] * (width // n)
-    rest = width % n
-    ends = x.narrow(axis, n - rest, rest), x.narrow(axis, 0, rest)
-    return torch.cat([ends[0], *copies, x, *copies, ends[1]], dim=axis)
+    width = min(abs(by), n)
+    rest = x.narrow(axis, max(by, 0), n - width) if width < n else x.narrow(axis, 0, 0)
+    nothing = torch.zeros_like(x.narrow(axis, 0, width))
+    return torch.cat([rest, nothing] if by > 0 else [nothing, rest], dim=axis)

@@ -38,8 +38,8 @@ class SuzukiTrotter(Integrator):
     def step(
         self, field: FieldFunction, spins: Tensor, force: Tensor, thermal: Tensor | None = None
     ) -> Tensor:
-        colours = torch.as_tensor(pairwise(field).hamiltonian.colours, device=spins.device)
-        n = int(colours.max()) + 1
+        hamiltonian = pairwise(field).hamiltonian
+        n, colours = hamiltonian.n_colours, hamiltonian.colours_on(spins.device)
         order = [*range(n - 1), *range(n - 1, -1, -1)]
         for k, colour in enumerate(order):
             if k:

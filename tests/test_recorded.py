@@ -1,0 +1,193 @@
+"""Steps that a GPU replays or compiles: what they are is tested here on the CPU, that they run there on a GPU."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from random_models import LEARNED, trained
+
+from magsim.dynamics import (
+    INTEGRATORS,
+    Anneal,
+    ClassicalField,
+    EffectiveField,
+    FieldSweep,
+    LearnedField,
+    Quench,
+    SumField,
+    evolve,
+    make_integrator,
+    recorded,
+)
+from magsim.dynamics.thermostat import Noise
+from magsim.dynamics.walk import TorchWalk
+from magsim.hamiltonian.classical import ClassicalHamiltonian
+from magsim.lattice import make_lattice
+from magsim.spins import random_spins
+
+EXPLICIT = sorted(name for name, cls in INTEGRATORS.items() if not cls.implicit)
+LATTICE = make_lattice("square", (6, 4), ["periodic", "open"])
+TERMS = ClassicalHamiltonian(LATTICE, heisenberg=(1.0, 0.3), dm=0.4, zeeman=(0.1, -0.2, 0.4))
+SWEEP = FieldSweep(B_max=2.0, points=3, hold=6, record_every=6)
+COOLING = Anneal(steps=12, T_start=0.5, T_end=0.0, schedule="linear")  # the last step is a cold one
+
+
+class Shifts(EffectiveField):
+    """Classical terms by the operations of a GPU, on any device."""
+
+    steady = True
+
+    def __init__(self, hamiltonian: ClassicalHamiltonian) -> None:
+        self.hamiltonian, self.n_sites, self.name = hamiltonian, hamiltonian.n_sites, "shifts"
+
+    def evaluate(self, spins):
+        return self.hamiltonian._by_shifts(spins)
+
+
+def start(n_sites: int = LATTICE.n_sites, replicas: int = 2) -> torch.Tensor:
+    return torch.from_numpy(random_spins(n_sites, np.random.default_rng(2), (replicas,)))
+
+
+def moved(walk, steps: int):
+    walk.enter(0)
+    for step in range(steps):
+        walk.advance(step)
+        walk.enter(step + 1)
+    return walk.look()
+
+
+@pytest.mark.parametrize("protocol", [Quench(), COOLING, SWEEP], ids=lambda p: p.name)
+def test_replaying_one_step_is_the_run_step_by_step(protocol, monkeypatch):
+    """Temperatures, noise and fields that change are seen by a step that was recorded before."""
+    runs = []
+
+    def replayed(move, state):
+        runs.append(move)
+        return SimpleNamespace(replay=lambda: state[0].copy_(move(*state)))
+
+    monkeypatch.setattr(recorded, "recorded", replayed)
+    integrator = make_integrator("heun", 0.1, 0.3, 0.2 if protocol.name == "quench" else 0.0)
+    how = (Shifts(TERMS), integrator, protocol.timed(0.1), start(), Noise(5, (0, 3)))
+    plain = moved(TorchWalk(*how), 12)
+    for answer, expected in zip(moved(recorded.RecordedWalk(*how), 12), plain, strict=True):
+        torch.testing.assert_close(answer, expected, rtol=0, atol=1e-12)
+    assert len(runs) == (2 if protocol is COOLING else 1)
+
+
+@pytest.mark.parametrize("name", [n for n in EXPLICIT if n != "suzuki_trotter"])
+def test_a_step_of_classical_spins_asks_the_host_for_nothing(name):
+    """Fake tensors have no values: whatever looks at one raises."""
+    integrator = make_integrator(name, 0.1, 0.3, 0.2)
+    walk = recorded.RecordedWalk(Shifts(TERMS), integrator, Quench(), start(), Noise(5, (0, 1)))
+    state = (walk._spins, walk._step, walk._bath)
+    walk._bath.fill_(0.1)
+    expected = walk._hot(*state)
+    graph = recorded.operations(walk._hot, state)
+    torch.testing.assert_close(graph(*state), expected, rtol=0, atol=1e-13)
+    walk._step.fill_(1)
+    assert not torch.allclose(graph(*state), expected)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_learned_field_asks_the_host_for_nothing(name):
+    lattice, kind, descriptor = LEARNED[name]
+    field = LearnedField(trained(lattice, kind, **descriptor))
+    spins = start(lattice.n_sites)
+    walk = recorded.RecordedWalk(field, make_integrator("heun", 0.1), Quench(), spins, Noise(0, (0, 1)))
+    state = (walk._spins, walk._step, walk._bath)
+    graph = recorded.operations(walk._cold, state)
+    torch.testing.assert_close(graph(*state), walk._cold(*state), rtol=0, atol=1e-12)
+
+
+def test_only_classical_terms_are_compiled_and_only_steady_fields_are_recorded():
+    classical = ClassicalField(TERMS)
+    spins = SimpleNamespace(device=torch.device("cuda"))
+    heun, midpoint = make_integrator("heun", 0.1), make_integrator("midpoint", 0.1)
+    assert recorded.replayable(classical, heun, spins)
+    assert recorded.replayable(SumField(classical, Shifts(TERMS)), heun, spins)
+    assert not recorded.replayable(classical, heun, start())
+    assert not recorded.replayable(classical, midpoint, spins)
+    assert not recorded.replayable(lambda s: (s, s), heun, spins)
+    assert recorded.fusible(SumField(classical, classical))
+    assert not recorded.fusible(SumField(classical, Shifts(TERMS)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", [COOLING, SWEEP], ids=lambda p: p.name)
+def test_a_compiled_step_is_that_of_torch(protocol, monkeypatch):
+    monkeypatch.setattr(recorded, "RECORDED_TO", 0)
+    how = (Shifts(TERMS), make_integrator("heun", 0.1, 0.3), protocol.timed(0.1), start(), Noise(5, (0, 3)))
+    plain = moved(TorchWalk(*how), 12)
+    for answer, expected in zip(moved(recorded.RecordedWalk(*how, "fused"), 12), plain, strict=True):
+        torch.testing.assert_close(answer, expected, rtol=0, atol=1e-12)
+
+
+def on_gpu(field, integrator, protocol, steps, spins, first=0, n_steps=None):
+    return list(evolve(field, spins, integrator, protocol, 5, first, n_steps, steps=steps))
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("error:A step could not be")
+@pytest.mark.parametrize("T", [0.0, 0.3])
+@pytest.mark.parametrize("name", EXPLICIT)
+def test_replayed_steps_on_the_gpu_are_those_of_torch(name, T):
+    integrator = make_integrator(name, 0.1, 0.3, T)
+    spins = start().cuda()
+    frames = [
+        on_gpu(ClassicalField(TERMS), integrator, Quench(20, 5), steps, spins) for steps in ("eager", "graph")
+    ]
+    for a, b in zip(*frames, strict=True):
+        torch.testing.assert_close(b.spins, a.spins, rtol=0, atol=1e-12)
+        torch.testing.assert_close(b.energy, a.energy, rtol=0, atol=1e-11)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("error:A step could not be")
+@pytest.mark.parametrize("T", [0.0, 0.3])
+@pytest.mark.parametrize("name", ["heun", "depondt"])
+def test_compiled_steps_on_the_gpu_are_those_of_torch(name, T):
+    integrator = make_integrator(name, 0.1, 0.3, T)
+    spins = start().cuda()
+    frames = [
+        on_gpu(ClassicalField(TERMS), integrator, Quench(20, 5), steps, spins) for steps in ("eager", "fused")
+    ]
+    for a, b in zip(*frames, strict=True):
+        torch.testing.assert_close(b.spins, a.spins, rtol=0, atol=1e-11)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("error:A step could not be")
+@pytest.mark.parametrize("protocol", [Anneal(12, 3, T_start=0.5, T_end=0.0, schedule="linear"), SWEEP])
+def test_what_a_protocol_changes_reaches_replayed_steps_on_the_gpu(protocol):
+    integrator, spins = make_integrator("sib", 0.1, 0.3), start().cuda()
+    frames = [on_gpu(ClassicalField(TERMS), integrator, protocol, steps, spins) for steps in ("eager", "graph")]
+    for a, b in zip(*frames, strict=True):
+        torch.testing.assert_close(b.spins, a.spins, rtol=0, atol=1e-12)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("steps", ["graph", "fused"])
+def test_a_run_on_the_gpu_that_is_continued_is_the_whole_run(steps):
+    """n + n steps are 2n, bit by bit."""
+    integrator, spins, field = make_integrator("heun", 0.1, 0.3, 0.2), start().cuda(), ClassicalField(TERMS)
+    whole = on_gpu(field, integrator, Quench(20, 10), steps, spins)[-1]
+    half = on_gpu(field, integrator, Quench(20, 10), steps, spins, 0, 10)[-1]
+    assert torch.equal(on_gpu(field, integrator, Quench(20, 10), steps, half.spins, 10)[-1].spins, whole.spins)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("error:A step could not be")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("name", LEARNED)
+def test_replayed_steps_of_a_learned_field_are_those_of_torch(name, dtype):
+    """Spins are float64, whatever the network is in."""
+    lattice, kind, descriptor = LEARNED[name]
+    field = LearnedField(trained(lattice, kind, **descriptor).to(dtype).cuda())
+    integrator, spins = make_integrator("heun", 0.05, 0.3), start(lattice.n_sites).cuda()
+    frames = [on_gpu(field, integrator, Quench(10, 5), steps, spins)[-1] for steps in ("eager", "graph")]
+    assert frames[0].spins.dtype == torch.float64
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-4  # sums of float32 come in any order
+    torch.testing.assert_close(frames[1].spins, frames[0].spins, rtol=0, atol=tolerance)
