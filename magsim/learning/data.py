@@ -103,7 +103,7 @@ def share(batch: list[int], rank: int, processes: int) -> Part:
 
 
 class Snapshots(torch.utils.data.Dataset[Batch]):
-    """Tensors of some snapshots; a list of indices with a factor gives one batch.
+    """Tensors of some snapshots, wherever they lie; a list of indices with a factor gives one batch there.
 
     The factor multiplies weights and membership in groups: what is summed over processes.
     """
@@ -115,9 +115,16 @@ class Snapshots(torch.utils.data.Dataset[Batch]):
         return len(self.arrays["spins"])
 
     def __getitem__(self, part: Part) -> Batch:
-        index, factor = part
-        batch = {name: array[index] for name, array in self.arrays.items()}
+        places, factor = part
+        device = self.arrays["spins"].device
+        index = torch.tensor(places).to(device, non_blocking=True)  # without waiting for what runs there
+        batch = {name: array.index_select(0, index) for name, array in self.arrays.items()}
         return batch | {name: factor * batch[name] for name in ("weight", "groups")}
+
+    @property
+    def nbytes(self) -> int:
+        """Of all tensors."""
+        return sum(array.nbytes for array in self.arrays.values())
 
 
 class SpinDataModule(pl.LightningDataModule):
@@ -175,6 +182,11 @@ class SpinDataModule(pl.LightningDataModule):
             if voltage is not None:
                 arrays["voltage"] = torch.tensor(voltage)
             self.parts[name] = Snapshots(**{key: array[chosen].to(dtype) for key, array in arrays.items()})
+
+    def to(self, device: torch.device) -> None:
+        """Keep the snapshots on a device, so that batches need no copy."""
+        for part in self.parts.values():
+            part.arrays = {name: array.to(device) for name, array in part.arrays.items()}
 
     @property
     def place(self) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from magsim.datasets.dataset import SpinDataset
+from magsim.dynamics.memory import free_memory
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.learning.averaging import weight_average
@@ -30,6 +31,7 @@ from magsim.tasks.processes import Lesson, companions, hardware
 from magsim.tasks.training_callbacks import EpochBudget, Parity, Progress
 
 MONITOR = "val/torque_error"
+ROOM = 0.25  # of the free memory of a GPU, for snapshots
 
 
 def fit(lesson: Lesson, run: Run, origin: Mapping[str, Any], path: Path) -> None:
@@ -48,7 +50,9 @@ def fit(lesson: Lesson, run: Run, origin: Mapping[str, Any], path: Path) -> None
     best = _final_model(run, module, lesson.lattice, bool(len(split.validation)))
     if dataset.energy is not None and best.conservative and not best.takes_voltage:
         part = data.parts["train"].arrays["spins"]
+        best.to(part.device)
         best.fit_shift(part, torch.tensor(dataset.energy[split.train]).to(best.energy_scale))
+        best.cpu()
     save_model(path, best, module.facts)
 
 
@@ -67,10 +71,14 @@ def descend(lesson: Lesson, run: Run, origin: Mapping[str, Any]) -> tuple[ForceF
     part = data.parts["train"].arrays
     if lesson.start is None:
         model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model), part["spins"]).to(dtype)
-        known = model.given(part.get("voltage"))
-        model.fit_statistics(part["spins"], part["field"], **known)
     else:  # with its statistics: weights mean nothing without them
         model = _continued(lesson, lesson.start, part["spins"])
+    if device.type == "cuda" and int(t.devices) == 1 and _fits(data, device):
+        model.to(device)
+        data.to(device)
+        part = data.parts["train"].arrays
+    if lesson.start is None:
+        model.fit_statistics(part["spins"], part["field"], **model.given(part.get("voltage")))
     _check_possible(cfg, model, dataset, device)
     facts = model_facts(lattice, plain(cfg.descriptor), plain(cfg.model), **origin)
     epochs = int(t.max_epochs)
@@ -91,6 +99,11 @@ def descend(lesson: Lesson, run: Run, origin: Mapping[str, Any]) -> tuple[ForceF
         trainer = _trainer(cfg, run, module, bool(len(split.validation)), epochs)
         trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     return module, data
+
+
+def _fits(data: SpinDataModule, device: torch.device) -> bool:
+    """Whether a device has room for all snapshots, which leaves most of it to the training."""
+    return sum(part.nbytes for part in data.parts.values()) < ROOM * free_memory(device)
 
 
 def _continued(lesson: Lesson, start: Path, spins: torch.Tensor) -> Model:

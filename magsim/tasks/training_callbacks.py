@@ -28,6 +28,7 @@ class Progress(Callback):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         batches = int(trainer.num_training_batches)
         total = self._epochs * batches
+        self._shown: dict[str, float] = {}
         self._bar = self._run.progress(
             "train", total, "steps", done=trainer.current_epoch * batches
         ).__enter__()
@@ -35,12 +36,16 @@ class Progress(Callback):
     @rank_zero_only
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *args: Any) -> None:
         self._bar.total = (trainer.max_epochs or self._epochs) * int(trainer.num_training_batches)
-        shown = {
+        self._bar.advance(1, epoch=trainer.current_epoch + 1, **self._shown)
+
+    @rank_zero_only
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Errors change here alone; to look at them makes a GPU wait."""
+        self._shown = {
             "torque error " + name.rpartition("/")[2]: float(value)
             for name, value in trainer.callback_metrics.items()
             if name.startswith("val/torque_error/")
         }
-        self._bar.advance(1, epoch=trainer.current_epoch + 1, **shown)
 
     @rank_zero_only
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
