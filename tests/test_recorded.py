@@ -1,4 +1,4 @@
-"""Steps that a GPU replays or compiles: what they are is tested here on the CPU, that they run there on a GPU."""
+"""Steps that a GPU replays or compiles: what they are is tested on the CPU, that it does so on a GPU."""
 
 from __future__ import annotations
 
@@ -163,7 +163,9 @@ def test_compiled_steps_on_the_gpu_are_those_of_torch(name, T):
 @pytest.mark.parametrize("protocol", [Anneal(12, 3, T_start=0.5, T_end=0.0, schedule="linear"), SWEEP])
 def test_what_a_protocol_changes_reaches_replayed_steps_on_the_gpu(protocol):
     integrator, spins = make_integrator("sib", 0.1, 0.3), start().cuda()
-    frames = [on_gpu(ClassicalField(TERMS), integrator, protocol, steps, spins) for steps in ("eager", "graph")]
+    frames = [
+        on_gpu(ClassicalField(TERMS), integrator, protocol, steps, spins) for steps in ("eager", "graph")
+    ]
     for a, b in zip(*frames, strict=True):
         torch.testing.assert_close(b.spins, a.spins, rtol=0, atol=1e-12)
 
@@ -175,7 +177,9 @@ def test_a_run_on_the_gpu_that_is_continued_is_the_whole_run(steps):
     integrator, spins, field = make_integrator("heun", 0.1, 0.3, 0.2), start().cuda(), ClassicalField(TERMS)
     whole = on_gpu(field, integrator, Quench(20, 10), steps, spins)[-1]
     half = on_gpu(field, integrator, Quench(20, 10), steps, spins, 0, 10)[-1]
-    assert torch.equal(on_gpu(field, integrator, Quench(20, 10), steps, half.spins, 10)[-1].spins, whole.spins)
+    assert torch.equal(
+        on_gpu(field, integrator, Quench(20, 10), steps, half.spins, 10)[-1].spins, whole.spins
+    )
 
 
 @pytest.mark.gpu

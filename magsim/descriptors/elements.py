@@ -45,24 +45,26 @@ class Elements(nn.Module):
         """Find the elements of a lattice."""
         env = self.environment
         placed = placements(lattice, env)
-        kinds, columns = [], []
-        offset = 0
-        for tuples in (env.bonds, env.triangles):
+        n_bonds, m = len(env.bonds), len(env.bonds) + len(env.triangles)
+        rows = np.arange(m)
+        if self.order is not None:
+            rows[self.order] = np.arange(m)
+        # four bytes are enough and halve the largest array of a lattice; a row is written at a time
+        index = np.empty((m, lattice.n_cells, lattice.n_basis), np.int32)
+        kinds, offset, self._open = [], 0, False
+        for tuples, own in ((env.bonds, rows[:n_bonds]), (env.triangles, rows[n_bonds:])):
             classes: dict[tuple[Member, ...], int] = {}
-            found = [_of_tuples(lattice, tuples, *place, classes) for place in placed]
+            for b, place in enumerate(placed):
+                self._open |= _of_tuples(lattice, tuples, *place, classes, offset, index[..., b], own)
             members = [_sites(lattice, key) for key in classes]
             kinds.append(np.concatenate(members, axis=1) if members else np.empty((0, 0), np.int64))
-            columns.append([np.where(index < 0, index, index + offset) for index in found])
+            self._open |= bool((kinds[-1] == lattice.n_sites).any())
             offset += len(classes) * lattice.n_cells
-        table = np.empty((lattice.n_sites, len(env.bonds) + len(env.triangles)), np.int64)
-        for b, parts in enumerate(zip(*columns, strict=True)):
-            table[lattice.sublattice == b] = np.concatenate(parts, axis=1)
-        self._open = bool((table < 0).any() or any((sites == lattice.n_sites).any() for sites in kinds))
-        table[table < 0] = offset
-        # four bytes are enough and halve the largest array of a lattice
-        index = np.ascontiguousarray((table if self.order is None else table[:, self.order]).T, np.int32)
-        for name, array in (("bonds", kinds[0]), ("triangles", kinds[1]), ("index", index)):
-            self.register_buffer(name, torch.tensor(array, device=device), persistent=False)
+        if self._open:
+            index[index < 0] = offset
+        found = {"bonds": kinds[0], "triangles": kinds[1], "index": index.reshape(m, lattice.n_sites)}
+        for name, array in found.items():
+            self.register_buffer(name, torch.from_numpy(array).to(device), persistent=False)
 
     @property
     def count(self) -> int:
@@ -134,22 +136,29 @@ def _of_tuples(
     cell: np.ndarray,
     sublattice: np.ndarray,
     classes: dict[tuple[Member, ...], int],
-) -> np.ndarray:
-    """``(n_cells, m)`` elements of the tuples around one sublattice, -1 beyond open boundaries; new classes
-    are added."""
+    offset: int,
+    index: np.ndarray,
+    rows: np.ndarray,
+) -> bool:
+    """Write the elements of the tuples around one sublattice, from ``offset`` on, into rows of ``index``
+    ``(m, n_cells)``, -1 beyond open boundaries; new classes are added. Returns whether any is beyond."""
     anchors: dict[int, np.ndarray] = {}
-    result = np.empty((lattice.n_cells, len(tuples)), np.int64)
-    for column, members in enumerate(tuples.tolist()):
+    beyond: set[int] = set()
+    for row, members in zip(rows.tolist(), tuples.tolist(), strict=True):
         order = _even_order([(int(sublattice[p]), *cell[p].tolist()) for p in members])
         first = members[order[0]]
         if first not in anchors:
             sites = lattice.site_index(lattice.cells + cell[first], np.zeros(lattice.n_cells, np.int64))
-            anchors[first] = np.where(sites < 0, -1, sites // lattice.n_basis)
+            anchors[first] = np.where(sites < 0, -1, sites // lattice.n_basis).astype(np.int32)
+            if (sites < 0).any():
+                beyond.add(first)
         key = tuple((int(sublattice[members[k]]), *(cell[members[k]] - cell[first]).tolist()) for k in order)
         kind = classes.setdefault(key, len(classes))
-        anchor = anchors[first]
-        result[:, column] = np.where(anchor < 0, -1, kind * lattice.n_cells + anchor)
-    return result
+        start = offset + kind * lattice.n_cells
+        np.add(anchors[first], start, out=index[row])
+        if first in beyond:
+            index[row][anchors[first] < 0] = -1
+    return bool(beyond)
 
 
 def _even_order(members: list[Member]) -> list[int]:

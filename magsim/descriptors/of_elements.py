@@ -68,7 +68,7 @@ class ElementDescriptor(Descriptor):
 
     def bind(self, lattice: Lattice) -> None:
         device = self.bond_index.device
-        self._bind_table(lattice, torch.tensor(neighbour_table(lattice, self.environment)).to(device))
+        self._bind_table(lattice, torch.from_numpy(neighbour_table(lattice, self.environment)).to(device))
         self.elements.bind(lattice, device)
 
     @property

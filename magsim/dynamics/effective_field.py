@@ -45,8 +45,8 @@ class EffectiveField(ABC):
         torque_scale: rms transverse field per component that is known beforehand; 0: unknown.
         takes_voltage: whether it knows a bias, see :meth:`set_voltage`.
         voltage: eV that was set last, one for all configurations or ``(R,)`` one for each; None: never set.
-        steady: whether an evaluation of tensors on a GPU is the same kernels every time, without a word to the
-            host in between: it can be recorded and replayed.
+        steady: whether an evaluation of tensors on a GPU is the same kernels every time, without a word to
+            the host in between: it can be recorded and replayed.
     """
 
     n_sites: int

@@ -46,7 +46,7 @@ def words(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> tuple[Any, An
 
 
 def normals(keys: torch.Tensor, step: int | torch.Tensor, first: int, n_sites: int) -> torch.Tensor:
-    """``(R, 3, n_sites)`` float64 of the sites from ``first`` on, by torch operations on the device of the keys.
+    """``(R, 3, n_sites)`` float64 of the sites from ``first`` on, by torch operations where the keys lie.
 
     Args:
         keys: ``(R, 2)`` int64.

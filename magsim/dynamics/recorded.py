@@ -103,7 +103,7 @@ class RecordedWalk(Walk):
 
     def _way(self, hot: bool) -> Callable[[], None]:
         """How a step is done from now on; as torch does it alone where anything stands against the rest."""
-        move = self._hot if hot else self._cold
+        move: Move = self._hot if hot else self._cold
         state = (self._spins, self._step, self._bath)
         for _ in range(WARM):
             move(*state)
