@@ -113,3 +113,14 @@ def test_the_mirror_image_in_y_has_the_mirrored_field_and_that_in_x_has_not() ->
     assert np.abs(turned[::-1] - field).max() > 1e-2
     back = labeler.with_voltage(-0.6).label(grid[::-1].reshape(1, -1, 3)).field[0].reshape(4, 3, 3)
     np.testing.assert_allclose(back[::-1], field, rtol=0, atol=1e-12)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["wide", "T=0", "magnetic square leads"])
+def test_the_gpu_gives_the_labels_of_the_cpu(kind: str) -> None:
+    h = strip(**{"shape": (6, 10), "across": "periodic", "voltage": 0.6, **KINDS[kind]})
+    spins = spins_of(h, batch=(3,))
+    cpu, gpu = (NEGFLabeler(h, device, tolerance=1e-9).label(spins) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu.field, cpu.field, rtol=0, atol=1e-11)
+    for name in cpu.extra:
+        np.testing.assert_allclose(gpu.extra[name], cpu.extra[name], rtol=0, atol=1e-11)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from magsim.arrays import namespace
+
 Array = Any
 
 
@@ -46,12 +48,18 @@ class Elements:
     def __add__(self, other: Elements) -> Elements:
         return Elements(*(getattr(self, name) + getattr(other, name) for name in NAMES))
 
+    def add_at(self, chosen: np.ndarray, other: Elements) -> None:
+        """Add ``other``, which is that of the ``chosen`` configurations alone."""
+        index = namespace(self.site).asarray(chosen)
+        for name in NAMES:
+            getattr(self, name)[index] += getattr(other, name)
+
     def where(self, chosen: np.ndarray, other: Elements) -> Elements:
         """These, but for the ``chosen`` configurations those of ``other``."""
-        parts = []
+        parts, index = [], namespace(self.site).asarray(chosen)
         for name in NAMES:
             values = getattr(self, name).copy()
-            values[chosen] = getattr(other, name)[chosen]
+            values[index] = getattr(other, name)[index]
             parts.append(values)
         return Elements(*parts)
 

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
-from operator import add
+from functools import cached_property
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -23,7 +22,10 @@ from magsim.labelers.negf.blocks import Elements
 from magsim.labelers.negf.fermi_nodes import FermiNodes, Levels, fermi_nodes
 from magsim.labelers.negf.recursion import Columns, equilibrium, injected
 
-TOGETHER = 8  # energies of a batch on the CPU
+NUMBERS = 20_000  # of a column that are worked on together on the CPU, to stay in its cache
+ENERGIES = 8192  # that are solved together on a GPU, at most
+BATCH = {"cpu": 16, "cuda": 256}  # configurations
+SHARE = 0.1  # of the tolerance that is for the equilibrium part, where nodes are cheap
 MOST_LEVELS = 12
 
 
@@ -45,7 +47,7 @@ class NEGFLabeler:
     Attributes:
         hamiltonian: what to solve.
         device: ``"cpu"`` or ``"cuda"``.
-        batch_size: configurations in hand at a time; None: 16 (CPU), what fits (GPU).
+        batch_size: configurations in hand at a time; None: 16 (CPU), 256 (GPU).
         tolerance: of a field component.
 
     Raises:
@@ -101,10 +103,10 @@ class NEGFLabeler:
     def equilibrium_nodes(self) -> FermiNodes:
         """At the chemical potential of the bath; with a cut, less those of the states below it."""
         h = self.strip
-        nodes = fermi_nodes(self.levels, h.chemical_potentials[2], h.T, 0.5 * self._occupation_tolerance)
+        nodes = fermi_nodes(self.levels, h.chemical_potentials[2], h.T, SHARE * self._occupation_tolerance)
         if h.cut is None:
             return nodes
-        below = fermi_nodes(self.levels, h.cut, 0.0, 0.1 * self._occupation_tolerance)
+        below = fermi_nodes(self.levels, h.cut, 0.0, SHARE * self._occupation_tolerance)
         return FermiNodes(
             np.concatenate([nodes.z, below.z]),
             np.concatenate([nodes.weights, -below.weights]),
@@ -115,7 +117,7 @@ class NEGFLabeler:
         """Label spins ``(B, N, 3)``; NumPy arrays in and out."""
         start = time.perf_counter()
         spins = np.asarray(spins, dtype=np.float64)
-        size = self.batch_size or 16
+        size = self.batch_size or BATCH[self.device]
         parts = [self._label_batch(spins[k : k + size]) for k in range(0, len(spins), size)]
         column = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         field, density, error = (column.pop(name) for name in ("field", "density", "error"))
@@ -154,6 +156,8 @@ class NEGFLabeler:
         total = Elements.zeros(batch, columns.shape, self.xp)
         error, solved = np.zeros(batch), np.zeros(batch, dtype=np.int64)
         active, last = np.arange(batch), None
+        left, right, bath = self.strip.chemical_potentials
+        allowed = (1 - 2 * SHARE) * self.tolerance / max(1, (left != bath) + (right != bath))
         for level, rule in enumerate(bias_levels(columns.near, 0.1 * self._occupation_tolerance)):
             owner = np.repeat(active, len(rule.energies))
             every = np.tile(rule.energies, len(active)), np.tile(rule.weights, len(active))
@@ -167,7 +171,7 @@ class NEGFLabeler:
             scale = np.abs(self._field(total)).max(axis=(1, 2)) + 1e-300
             error[active] = remaining(change, last, scale)[active]
             last = change
-            active = active[error[active] > 0.25 * self.tolerance]
+            active = active[error[active] > allowed]
             if not len(active) or level == MOST_LEVELS:
                 break
         return total, error, solved
@@ -182,22 +186,29 @@ class NEGFLabeler:
     ) -> Elements:
         """Share energies among threads (CPU), or solve as many together as fit (GPU)."""
         shares = np.array_split(np.arange(len(z)), max(1, -(-len(z) // self._together(columns))))
+        total = Elements.zeros(len(columns.blocks), columns.shape, self.xp)
 
-        def work(mine: np.ndarray) -> Elements:
-            return solve(columns, owner[mine], z[mine], weights[mine])
+        def work(mine: np.ndarray) -> tuple[np.ndarray, Elements]:
+            present, place = np.unique(owner[mine], return_inverse=True)
+            return present, solve(columns.take(present), place, z[mine], weights[mine])
 
         if self.xp is not np:
-            return reduce(add, map(work, shares))
+            for share in shares:
+                total.add_at(*work(share))
+            return total
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores()) as pool:
-            return reduce(add, pool.map(work, shares))
+            for part in pool.map(work, shares):
+                total.add_at(*part)
+        return total
 
     def _together(self, columns: Columns) -> int:
-        if self.xp is np:
-            return TOGETHER
         n, width = columns.shape
-        return max(1, int(free_memory(self.xp) / (16 * 4 * width**2 * (n + 8))))
+        block = 4 * width**2
+        if self.xp is np:
+            return max(4, NUMBERS // block)
+        return max(1, min(ENERGIES, int(free_memory(self.xp) / (16 * block * (n + 8)))))
 
     def _field(self, elements: Elements) -> np.ndarray:
         """``(B, N, 3)`` of the site blocks."""

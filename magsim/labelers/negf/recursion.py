@@ -9,7 +9,7 @@ so that ``g_0 = G_00``; energies of one batch may belong to different configurat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -51,17 +51,21 @@ class Columns:
         state = xp.arange(2 * width)
         onsite = xp.asarray(strip.potential - 0.5j * strip.gamma_bath)
         blocks[:, :, state, state] += onsite[None, :, None]
-        coupling = -strip.J * xp.matmul(spins, xp.asarray(PAULI.reshape(3, 4))).reshape(
-            *spins.shape[:3], 2, 2
-        )
-        for a in range(2):
-            for b in range(2):
-                blocks[:, :, a + 2 * xp.arange(width), b + 2 * xp.arange(width)] += coupling[..., a, b]
+        x, y, z = (-strip.J * spins[..., k] for k in range(3))
+        up, down = state[::2], state[1::2]
+        blocks[:, :, up, up] += z
+        blocks[:, :, down, down] -= z
+        blocks[:, :, up, down] += x - 1j * y
+        blocks[:, :, down, up] += x + 1j * y
         return Columns(strip, Lead(strip, "L"), Lead(strip, "R"), blocks, xp)
 
     def mirrored(self) -> Columns:
         """The same as seen from the other lead."""
         return Columns(self.strip, self.far, self.near, self.blocks[:, ::-1], self.xp)
+
+    def take(self, chosen: np.ndarray) -> Columns:
+        """Those of some configurations."""
+        return replace(self, blocks=self.blocks[self.xp.asarray(chosen)])
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,7 +115,7 @@ def equilibrium(columns: Columns, owner: np.ndarray, z: np.ndarray, weights: np.
     xp, t, (n, width) = columns.xp, columns.strip.hopping[0], columns.shape
     green, near, far = columns.behind(owner, z)
     collect = _Collector(columns, owner, weights)
-    site = np.arange(width)
+    site = xp.arange(width)
     up = (site + 1) % width
     full = green[0]
     if columns.near.magnetised:
@@ -176,7 +180,8 @@ class _Collector:
         xp = columns.xp
         count = len(columns.blocks)
         self.result = Elements.zeros(count, columns.shape, xp)
-        self._weights = xp.asarray((owner[None] == np.arange(count)[:, None]) * weights)  # (B, P)
+        mine = (owner[None] == np.arange(count)[:, None]) * weights  # (B, P)
+        self._weights = xp.asarray(mine.astype(np.complex128))
         self._xp = xp
 
     def _sum(self, values: Array) -> Array:
@@ -198,7 +203,7 @@ class _Collector:
         spin = matrix.reshape(len(matrix), width, 2, width, 2).diagonal(axis1=1, axis2=3).sum(-1)
         kinds = xp.asarray(np.stack([np.eye(2, dtype=np.complex128), *(0.5 * PAULI)]))
         values = 2 * xp.einsum("ksr,prs->pk", kinds, spin).imag
-        self.result.flux[:, lead] += self._weights @ values
+        self.result.flux[:, lead] += xp.matmul(self._weights.real, values)
 
 
 def _hermitian(here: Array, there: Array) -> Array:
