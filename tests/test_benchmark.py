@@ -149,7 +149,7 @@ def test_labels_by_green_functions_are_timed_beside_lapack_with_their_error(
 @pytest.mark.parametrize("parts", ["[]", "[llg,llg]", "[labels]"])
 def test_parts_of_the_benchmark_are_named(parts: str) -> None:
     with pytest.raises(
-        ConfigError, match=r"task\.parts.*labelers, kpm, probing, llg, models, training, classical"
+        ConfigError, match=r"task\.parts.*labelers, kpm, probing, llg, models, training, classical, negf"
     ):
         check(compose([*JOB, f"task.parts={parts}"]))
 

@@ -4,6 +4,7 @@ Each of ``task.parts`` is a module:
 
 - :mod:`.labelers` -- exact labels by Green's functions beside LAPACK, and the rates for ``labeler=auto``,
 - :mod:`.kpm` -- Chebyshev moments beside scipy and kwant,
+- :mod:`.driven` -- labels out of equilibrium, beside dense inversion (part ``negf``),
 - :mod:`.probing` -- how the error of Chebyshev labels falls with the number of their probes,
 - :mod:`.electrons` -- labels, and LLG with the exact and the learned field (part ``llg``),
 - :mod:`.models` -- cost of learned fields, beside the published equivariant network on ``e3nn``,
@@ -21,7 +22,17 @@ from typing import Any
 from omegaconf import DictConfig
 
 from magsim.runs import Run, write_json
-from magsim.tasks.benchmark import classical, electrons, kpm, labelers, models, probing, tables, training
+from magsim.tasks.benchmark import (
+    classical,
+    driven,
+    electrons,
+    kpm,
+    labelers,
+    models,
+    probing,
+    tables,
+    training,
+)
 from magsim.tasks.benchmark.timing import machine
 from magsim.tasks.build import torch_device
 
@@ -34,6 +45,7 @@ PARTS: dict[str, Any] = {
     "models": models,
     "training": training,
     "classical": classical,
+    "negf": driven,
 }
 
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.runs import Run
-from magsim.tasks.benchmark import classical, electrons, kpm, labelers, model_table, probing, training
+from magsim.tasks.benchmark import classical, driven, electrons, kpm, labelers, model_table, probing, training
 from magsim.tasks.pages import publish
 
 WIDTH = 110  # of a table in a log file
@@ -31,12 +31,8 @@ def show(cfg: DictConfig, run: Run, machine: Mapping[str, Any], found: Mapping[s
     for section in sections:
         for table in section.tables:
             print_table(table)
-    cards = [card for name, result in found.items() for card in CARDS.get(name, _none)(result)]
+    cards = [card for name, result in found.items() if name in CARDS for card in CARDS[name](result)]
     publish(cfg, run, "Benchmark", sections, cards, ". ".join(describe(machine)) + ".")
-
-
-def _none(result: Any) -> list[Metric]:
-    return []
 
 
 def _llg_section(cfg: DictConfig, run: Run, rows: Sequence[electrons.Row]) -> Section:
@@ -204,12 +200,14 @@ SECTIONS: dict[str, Callable[[DictConfig, Run, Any], Section]] = {
     "models": model_table.section,
     "training": _training_section,
     "classical": _classical_section,
+    "negf": driven.section,
 }
 CARDS: dict[str, Callable[[Any], list[Metric]]] = {
     "labelers": _labelers_cards,
     "models": model_table.cards,
     "llg": _llg_cards,
     "classical": _classical_cards,
+    "negf": driven.cards,
 }
 
 
