@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from magsim.hamiltonian.driven import DrivenStrip
-from magsim.hamiltonian.electronic import PAULI
 from magsim.labelers.greens.block_inverse import block_inverse
 from magsim.labelers.negf.blocks import Elements
+from magsim.labelers.negf.collect import Collector
+from magsim.labelers.negf.kernels import subtracted
 from magsim.labelers.negf.leads import Lead
 
 Array = Any
@@ -71,31 +72,29 @@ class Columns:
     def shape(self) -> tuple[int, ...]:
         return self.strip.lattice.shape
 
-    def behind(self, owner: np.ndarray, z: np.ndarray) -> tuple[list[Array], Array, Array]:
-        """``g_x`` ``(P, 2 Ly, 2 Ly)`` for every column x, and the self-energies of the near and far lead.
+    def behind(self, owner: np.ndarray, z: np.ndarray) -> tuple[Array, Array, Array]:
+        """``g_x`` ``(Lx, P, 2 Ly, 2 Ly)`` and the self-energies of the near and the far lead.
 
         Args:
             owner: ``(P,)`` which configuration.
             z: ``(P,)`` energies, Im z >= 0.
         """
-        xp, t = self.xp, self.strip.hopping[0]
-        size = self.blocks.shape[-1]
-        state, shift = xp.arange(size), xp.asarray(z)[:, None]
-        index = xp.asarray(owner)
+        xp, t2 = self.xp, self.strip.hopping[0] ** 2
         near, far = self.near.sigma(z, xp), self.far.sigma(z, xp)
-        last = self.shape[0] - 1
-        green: list[Array] = [None] * (last + 1)
+        last, size = self.shape[0] - 1, self.blocks.shape[-1]
+        green = xp.empty((last + 1, len(z), size, size), dtype=np.complex128)
+        index, shift, state = xp.asarray(owner), xp.asarray(z), xp.arange(size)
         for x in range(last, -1, -1):
-            matrix = -self.blocks[index, x]
-            matrix[:, state, state] += shift
-            if x == last:
-                matrix -= far
+            matrix = green[x]
+            if x < last and xp is np:
+                subtracted(matrix, self.blocks[:, x], owner, shift, t2, green[x + 1])
             else:
-                matrix -= t**2 * green[x + 1]
+                matrix[...] = -self.blocks[index, x]
+                matrix[:, state, state] += shift[:, None]
+                matrix -= t2 * green[x + 1] if x < last else far
             if x == 0:
                 matrix -= near
             block_inverse(matrix[:, None], xp)
-            green[x] = matrix
         return green, near, far
 
 
@@ -112,30 +111,23 @@ def equilibrium(columns: Columns, owner: np.ndarray, z: np.ndarray, weights: np.
         z: ``(P,)`` energies, Im z > 0.
         weights: ``(P,)`` real.
     """
-    xp, t, (n, width) = columns.xp, columns.strip.hopping[0], columns.shape
+    xp, t, n = columns.xp, columns.strip.hopping[0], columns.shape[0]
     green, near, far = columns.behind(owner, z)
-    collect = _Collector(columns, owner, weights)
-    site = xp.arange(width)
-    up = (site + 1) % width
+    collect = Collector(len(columns.blocks), columns.shape, owner, weights, xp)
     full = green[0]
     if columns.near.magnetised:
         collect.flux(0, near @ full - full @ near)
-    for x in range(n):
-        spin = full.reshape(len(z), width, 2, width, 2)
-        collect.site(x, _hermitian(spin[:, site, :, site], spin[:, site, :, site]))
-        collect.across(x, _hermitian(spin[:, site, :, up], spin[:, up, :, site]))
-        if x == n - 1:
-            if columns.far.magnetised:
-                collect.flux(1, far @ full - full @ far)
-            break
-        forward = -t * xp.matmul(full, green[x + 1])  # G_{x,x+1}
-        # of G_{x+1,x} only the elements at equal y
-        rows = green[x + 1].reshape(len(z), width, 2, -1)
-        there = full.reshape(len(z), -1, width, 2).transpose(0, 2, 1, 3)
-        backward = -t * xp.matmul(rows, there).swapaxes(0, 1)
-        here = forward.reshape(spin.shape)[:, site, :, site]
-        collect.along(x, _hermitian(here, backward))
-        full = green[x + 1] - t * xp.matmul(green[x + 1], forward)
+    for x in range(n - 1):
+        collect.column(x, full)
+        forward = xp.matmul(full, green[x + 1])
+        forward *= -t
+        collect.bonds(x, forward, green[x + 1], full, -t)
+        full = xp.matmul(green[x + 1], forward)
+        full *= -t
+        full += green[x + 1]
+    collect.column(n - 1, full)
+    if columns.far.magnetised:
+        collect.flux(1, far @ full - full @ far)
     return collect.result
 
 
@@ -149,63 +141,23 @@ def injected(columns: Columns, owner: np.ndarray, energies: np.ndarray, weights:
         energies: ``(P,)``.
         weights: ``(P,)`` real.
     """
-    xp, t, (n, width) = columns.xp, columns.strip.hopping[0], columns.shape
+    xp, t, n = columns.xp, columns.strip.hopping[0], columns.shape[0]
     green, near, far = columns.behind(owner, energies + 0j)
-    collect = _Collector(columns, owner, weights)
+    collect = Collector(len(columns.blocks), columns.shape, owner, weights, xp)
     amplitude = columns.near.amplitudes(energies, xp)
     wave = xp.matmul(green[0], amplitude)
     gamma = xp.matmul(amplitude, amplitude.conj().swapaxes(-1, -2))
-    back = xp.matmul(near, xp.matmul(wave, wave.conj().swapaxes(-1, -2))) - xp.matmul(green[0], gamma)
-    collect.flux(0, back)
-    rows = wave.reshape(len(energies), width, 2, -1)
-    for x in range(n):
-        dagger = rows.conj().swapaxes(-1, -2)
-        collect.site(x, xp.matmul(rows, dagger).swapaxes(0, 1))
-        collect.across(x, xp.matmul(rows, xp.roll(dagger, -1, axis=1)).swapaxes(0, 1))
-        if x == n - 1:
-            break
-        wave = -t * xp.matmul(green[x + 1], wave)
-        ahead = wave.reshape(rows.shape)
-        collect.along(x, xp.matmul(rows, ahead.conj().swapaxes(-1, -2)).swapaxes(0, 1))
-        rows = ahead
-    through = xp.matmul(far, xp.matmul(wave, wave.conj().swapaxes(-1, -2)))
-    collect.flux(1, through)
+    collect.flux(0, xp.matmul(near, _square(wave, xp)) - xp.matmul(green[0], gamma))
+    for x in range(n - 1):
+        ahead = xp.matmul(green[x + 1], wave)
+        ahead *= -t
+        collect.waves(x, wave, ahead)
+        wave = ahead
+    collect.waves(n - 1, wave, None)
+    collect.flux(1, xp.matmul(far, _square(wave, xp)))
     return collect.result
 
 
-class _Collector:
-    """Weighted sums over the energies of each configuration."""
-
-    def __init__(self, columns: Columns, owner: np.ndarray, weights: np.ndarray) -> None:
-        xp = columns.xp
-        count = len(columns.blocks)
-        self.result = Elements.zeros(count, columns.shape, xp)
-        mine = (owner[None] == np.arange(count)[:, None]) * weights  # (B, P)
-        self._weights = xp.asarray(mine.astype(np.complex128))
-        self._xp = xp
-
-    def _sum(self, values: Array) -> Array:
-        """Over energies of ``(Ly, P, 2, 2)``: ``(B, Ly, 2, 2)``."""
-        return self._xp.einsum("bp,yprs->byrs", self._weights, values)
-
-    def site(self, x: int, values: Array) -> None:
-        self.result.site[:, x] += self._sum(values)
-
-    def across(self, x: int, values: Array) -> None:
-        self.result.across[:, x] += self._sum(values)
-
-    def along(self, x: int, values: Array) -> None:
-        self.result.along[:, x] += self._sum(values)
-
-    def flux(self, lead: int, matrix: Array) -> None:
-        """Adds ``2 Im Tr[s M]`` of ``(P, 2 Ly, 2 Ly)`` for electrons, s = 1, and their spin, s = sigma/2."""
-        xp, width = self._xp, matrix.shape[-1] // 2
-        spin = matrix.reshape(len(matrix), width, 2, width, 2).diagonal(axis1=1, axis2=3).sum(-1)
-        kinds = xp.asarray(np.stack([np.eye(2, dtype=np.complex128), *(0.5 * PAULI)]))
-        values = 2 * xp.einsum("ksr,prs->pk", kinds, spin).imag
-        self.result.flux[:, lead] += xp.matmul(self._weights.real, values)
-
-
-def _hermitian(here: Array, there: Array) -> Array:
-    """``G_ij + (G_ji)+`` of spin blocks."""
-    return here + there.conj().swapaxes(-1, -2)
+def _square(wave: Array, xp: ModuleType) -> Array:
+    """``W W+``."""
+    return xp.matmul(wave, wave.conj().swapaxes(-1, -2))
