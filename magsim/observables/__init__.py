@@ -56,6 +56,7 @@ from magsim.observables.strip import (
     afm_fm_wall_position,
     correlation_profile,
     domain_wall_position,
+    fit_velocity,
     profile,
 )
 from magsim.observables.structure_factor import (
@@ -110,6 +111,7 @@ __all__ = [
     "ferromagnetic_sites",
     "first_moment_length",
     "fit_growth",
+    "fit_velocity",
     "magnetisation",
     "magnetisation_vector",
     "mean_abs_chirality",

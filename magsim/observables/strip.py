@@ -96,6 +96,15 @@ def domain_wall_position(lattice: Lattice, spins: Any) -> Any:
     return xp.where(found, left + share, float("nan") * a)[..., 0]
 
 
+def fit_velocity(time: np.ndarray, position: np.ndarray, window: tuple[float, float]) -> float:
+    """Slope of a straight line through positions ``(F,)`` at times within a window, by least squares; NaN
+    with fewer than two of them."""
+    inside = (time >= window[0]) & (time <= window[1]) & np.isfinite(position)
+    if inside.sum() < 2:
+        return float("nan")
+    return float(np.polyfit(time[inside], position[inside], 1)[0])
+
+
 def _neighbours(lattice: Lattice) -> np.ndarray:
     """``(L_x,)`` mean number of nearest neighbours of the sites of a column."""
     count = np.bincount(lattice.shells(1)[0].i, minlength=lattice.n_sites).astype(float)

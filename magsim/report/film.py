@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,32 +45,44 @@ def write_film(
     Raises:
         ConfigError: the lattice is no plane, or mp4 without ffmpeg.
     """
+    planar(lattice, "a film")
+    view = window(lattice)
+    scale = 4.4 / max(view.width, view.height)
+    with saved_frames(path, view.width * scale + 1.5, view.height * scale + 0.8, fps) as (figure, grab):
+        paint = None
+        for time, spins in frames:
+            if paint is None:
+                paint = _Painter(figure, lattice, of)
+            paint(time, spins)
+            grab()
+    return Path(path)
+
+
+@contextmanager
+def saved_frames(
+    path: str | Path, width: float, height: float, fps: int = FRAMES_PER_SECOND
+) -> Iterator[tuple[Any, Callable[[], None]]]:
+    """A styled figure of about this size in inches, and what takes it into the film as it is.
+
+    Raises:
+        ConfigError: mp4 without ffmpeg.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    planar(lattice, "a film")
     path = Path(path)
     settings: Any = mpl.rcParams
     with mpl.rc_context():
         mpl.rcdefaults()
         settings.update(style.STYLE)
         writer = _writer(path, fps)
-        view = window(lattice)
-        scale = 4.4 / max(view.width, view.height)
-        size = (view.width * scale + 1.5, view.height * scale + 0.8)
-        even = [2 * round(side * DPI / 2) / DPI for side in size]
+        even = [2 * round(side * DPI / 2) / DPI for side in (width, height)]
         figure = Figure(figsize=(even[0], even[1]), layout="constrained")
         FigureCanvasAgg(figure)
         path.parent.mkdir(parents=True, exist_ok=True)
         with writer.saving(figure, str(path), DPI):
-            paint = None
-            for time, spins in frames:
-                if paint is None:
-                    paint = _Painter(figure, lattice, of)
-                paint(time, spins)
-                writer.grab_frame()
-    return path
+            yield figure, writer.grab_frame
 
 
 def _writer(path: Path, fps: int) -> Any:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from magsim.dynamics import open_trajectory
 from magsim.dynamics.trajectory import Trajectory
 from magsim.errors import ConfigError
-from magsim.labelers import LABELERS, Labels
+from magsim.labelers import LABELERS, Labeler
 from magsim.lattice import Lattice, make_lattice
 from magsim.observables import select
 from magsim.report.page import Metric, Picture, Section, metrics_table
@@ -21,7 +21,7 @@ from magsim.tasks.build import labeler_device, make_hamiltonian, plain, torch_de
 from magsim.tasks.costs import load_costs
 from magsim.tasks.frame_files import write_frames
 from magsim.tasks.pages import publish
-from magsim.tasks.scene import Choice, Solve
+from magsim.tasks.scene import Choice, Solve, solver
 from magsim.tasks.simulation import Simulation
 from magsim.tasks.simulation_figures import Pictures, draw
 from magsim.tasks.simulation_recorder import Recorder
@@ -114,14 +114,14 @@ def _solver(cfg: DictConfig, trajectory: Trajectory, lattice: Lattice) -> Solve 
     if not node or node.get("name") == "none":
         return None
 
-    def solve(spins: np.ndarray) -> Labels:
+    def labeler() -> Labeler:
         options = plain(cfg.labeler)
         name, device = options.pop("name"), labeler_device(cfg)
         if name == "auto":
             options["costs"] = load_costs(device)
-        return LABELERS[name](make_hamiltonian(node, lattice), device=device, **options).label(spins)
+        return LABELERS[name](make_hamiltonian(node, lattice), device=device, **options)
 
-    return solve
+    return solver(labeler)
 
 
 def _page(

@@ -136,7 +136,9 @@ def density(scene: Scene) -> Drawn:
     assert scene.solve is not None
     times, frames = scene.snapshots
     # one by one: the memory of a batch is that of one
-    labels = [scene.solve(frame[None]) for frame in frames]
+    biases = [scene.bias(k) for k in scene.snapshot_frames]
+    each = [None if bias is None else bias[[scene.replica]] for bias in biases]
+    labels = [scene.solve(frame[None], bias) for frame, bias in zip(frames, each, strict=True)]
     values = np.stack([to_numpy(label.density)[0] for label in labels])
     titles = [f"t = {time:.4g}" for time in times]
     drawn = Drawn()

@@ -38,10 +38,17 @@ def observables(scene: Scene) -> Drawn:
     """Every observable against time."""
     drawn = Drawn()
     names = [name for name in scene.series if np.isfinite(scene.series[name]).all()]
+    apart = scene.drive is not None and scene.drive.biased_apart
     spread = f" Mean and standard deviation of {scene.replicas} replicas." if scene.replicas > 1 else ""
+    spread = " One curve for each bias." if apart else spread
     for number, first in enumerate(range(0, len(names), PANELS)):
         group = names[first : first + PANELS]
         curves = {scene.label: {"time": scene.time, **{name: scene.series[name] for name in group}}}
+        if apart:
+            curves = {
+                label: {"time": scene.time, **{name: scene.series[name][:, r] for name in group}}
+                for r, label in enumerate(scene.voltage_labels)
+            }
         file = quench_curves(
             scene.file(f"observables_{number + 1}"),
             curves,

@@ -26,7 +26,7 @@ class Reference:
         value: of the reference.
         tolerance: largest difference that counts as reproduced; None: not judged.
         time: at which it holds; None: the end of the run.
-        replica: ``mean`` or ``lowest``.
+        replica: ``mean``, ``lowest`` or the number of one.
         label: words beside its line.
         source: where it is from.
         measured: mean over replicas, or of the one with the lowest energy at the end; NaN where the run does
@@ -55,7 +55,13 @@ class Reference:
     def key(self) -> str:
         """Name of its metrics."""
         time = "" if self.time is None else f"_t{self.time:g}"
-        return f"reference/{self.quantity}" + ("_lowest" if self.replica == "lowest" else "") + time
+        return f"reference/{self.quantity}" + ("" if self.replica == "mean" else f"_{self.replica}") + time
+
+    @property
+    def words(self) -> str:
+        """The quantity and whose it is."""
+        whose = {"mean": "", "lowest": ", lowest energy"}.get(self.replica, f", {self.label}")
+        return self.quantity.replace("_", " ") + whose
 
 
 def set_against(cfg: DictConfig, result: Simulation, metrics: Mapping[str, Any]) -> list[Reference]:
@@ -74,11 +80,13 @@ def set_against(cfg: DictConfig, result: Simulation, metrics: Mapping[str, Any])
         name, time = reference["quantity"], reference["time"]
         if name in result.series:
             values = result.series[name]
-            chosen = values if reference["replica"] == "mean" else values[:, [lowest]]
+            whose = reference["replica"]
+            chosen = values if whose == "mean" else values[:, [lowest if whose == "lowest" else int(whose)]]
             measured, error = _at(result.time, chosen, time)
         else:
-            measured = float(metrics.get(f"simulate/{name}", math.nan))
-            error = metrics.get(f"simulate/{name}_error")
+            each = "" if reference["replica"] in ("mean", "lowest") else f"_{reference['replica']}"
+            measured = float(metrics.get(f"simulate/{name}{each}", math.nan))
+            error = metrics.get(f"simulate/{name}{each}_error")
         found.append(Reference(**reference, measured=measured, error=error))
     return found
 
@@ -108,7 +116,7 @@ def reference_section(references: Sequence[Reference]) -> Section:
     """Table of what was measured, what it is set against, and where that is from."""
     rows = [
         [
-            r.quantity.replace("_", " ") + (", lowest energy" if r.replica == "lowest" else ""),
+            r.words,
             "end" if r.time is None else r.time,
             "not reached" if math.isnan(r.measured) else r.measured,
             "" if r.error is None else r.error,
@@ -136,7 +144,8 @@ def headline(references: Sequence[Reference]) -> list[Metric]:
     """The judged ones, large at the top of the page."""
     return [
         Metric(
-            r.quantity.replace("_", " ") + ("" if r.time is None else f" at {r.time:g}"),
+            (r.words if r.replica.isdigit() else r.quantity.replace("_", " "))
+            + ("" if r.time is None else f" at {r.time:g}"),
             r.measured,
             target=f"{r.value:g} ± {r.tolerance:g}",
             passed=r.reproduced,

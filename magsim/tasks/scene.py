@@ -11,14 +11,29 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from magsim.dynamics import Drive, ExactField, make_protocol
 from magsim.dynamics.trajectory import Trajectory
-from magsim.labelers import Labels
+from magsim.labelers import Labeler, Labels
 from magsim.lattice import Lattice
 from magsim.report.page import Picture, Table
 from magsim.runs import Run
 
-Solve = Callable[[np.ndarray], Labels]
-"""Exact labels of spins ``(B, N, 3)``."""
+Solve = Callable[[np.ndarray, np.ndarray | None], Labels]
+"""Exact labels of spins ``(B, N, 3)`` at the biases ``(B,)``; None: that of the Hamiltonian."""
+
+
+def solver(make: Callable[[], Labeler]) -> Solve:
+    """The solver of a labeler, which is made when it is first needed."""
+    known: list[ExactField] = []
+
+    def solve(spins: np.ndarray, voltages: np.ndarray | None = None) -> Labels:
+        if not known:
+            known.append(ExactField(make()))
+        if voltages is not None:
+            known[0].set_voltage(voltages)
+        return known[0].label(spins)
+
+    return solve
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,7 @@ class Choice:
         lines: observable -> {label: value} known of its end, and
         points: observable -> [(time, value), ...], from ``cfg.references``.
         lowest: maps show the replica that ends with the lowest energy, not the first.
+        transport: number of frames whose currents are solved exactly.
     """
 
     figures: tuple[str, ...] | None = None
@@ -40,6 +56,7 @@ class Choice:
     lines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     points: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     lowest: bool = False
+    transport: int = 0
 
     @classmethod
     def of(cls, cfg: DictConfig) -> Choice:
@@ -59,6 +76,7 @@ class Choice:
             lines,
             points,
             any(known.replica == "lowest" for known in cfg.references),
+            int(node.transport),
         )
 
 
@@ -104,6 +122,30 @@ class Scene:
         return self.trajectory.shape[1]
 
     @cached_property
+    def drive(self) -> Drive | None:
+        """The bias of the run, its table in steps; None without."""
+        config = self.trajectory.attributes["config"]
+        recipe = config.get("protocol", {})
+        if recipe.get("name") != Drive.name:
+            return None
+        protocol = make_protocol(**recipe).timed(float(config["dt"]))
+        assert isinstance(protocol, Drive)
+        return protocol
+
+    def bias(self, frame: int) -> np.ndarray | None:
+        """``(R,)`` eV of the replicas in a frame; None where there is no drive."""
+        if self.drive is None:
+            return None
+        value = self.drive.voltage(int(self.trajectory.step[frame]))
+        return np.broadcast_to(np.asarray(value, dtype=float), (self.replicas,))
+
+    @cached_property
+    def voltage_labels(self) -> list[str]:
+        """What tells the replicas of a drive apart."""
+        assert self.drive is not None
+        return replica_labels(self.drive) or [f"replica {r}" for r in range(self.replicas)]
+
+    @cached_property
     def triangles(self) -> bool:
         """Whether there are triangles with a chirality."""
         return self.lattice.dim == 2 and len(self.lattice.triangles()) > 0
@@ -123,15 +165,30 @@ class Scene:
         """Time of the last frame, for titles."""
         return f"t = {self.trajectory.time[self.frames[-1]]:.4g}"
 
-    @cached_property
-    def snapshots(self) -> tuple[np.ndarray, np.ndarray]:
-        """Times and spins ``(n, N, 3)`` of one replica: early, halfway on a logarithmic scale, last."""
+    @property
+    def snapshot_frames(self) -> list[int]:
+        """Early, halfway on a logarithmic scale, last."""
         end = len(self.frames) - 1
         numbers = sorted({round(end / 16), round(end / 4), end} - ({0} if end else set()))
-        chosen = [self.frames[k] for k in numbers]
+        return [self.frames[k] for k in numbers]
+
+    @cached_property
+    def snapshots(self) -> tuple[np.ndarray, np.ndarray]:
+        """Times and spins ``(n, N, 3)`` of one replica in these frames."""
+        chosen = self.snapshot_frames
         return self.trajectory.time[chosen], np.stack(
             [self.trajectory.spins(k)[self.replica] for k in chosen]
         )
+
+
+def replica_labels(drive: Drive) -> list[str] | None:
+    """The voltages of the replicas in words, of a table its first and last; None where all have the same."""
+    if not drive.biased_apart:
+        return None
+    first, last = drive.V[0][1:], drive.V[-1][1:]
+    return [
+        f"$eV = {a:g}$" if a == b else f"$eV = {a:g} \\to {b:g}$" for a, b in zip(first, last, strict=True)
+    ]
 
 
 def lowest_replica(trajectory: Trajectory) -> int:

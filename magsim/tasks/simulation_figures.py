@@ -11,6 +11,7 @@ from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.report.page import Picture, Table
 from magsim.runs import Run
+from magsim.tasks import figures_of_drives as drives
 from magsim.tasks import figures_of_loops as loops
 from magsim.tasks import figures_of_maps as maps
 from magsim.tasks import figures_of_series as series
@@ -43,6 +44,10 @@ FIGURES: dict[str, Figure] = {
     "aging": Figure(series.aging, series.needs_waiting, usual=False),
     "excitations": Figure(series.excitations, series.needs_equal_intervals, usual=False),
     "hysteresis": Figure(loops.hysteresis, loops.needs_loop),
+    "wall_motion": Figure(drives.wall_motion, drives.needs_wall),
+    "transport": Figure(drives.transport, drives.needs_labels),
+    "space_time": Figure(drives.space_time, drives.needs_drive, on_map=True),
+    "strips": Figure(drives.strips, drives.needs_square_drive, on_map=True),
     "walls": Figure(maps.walls, maps.needs_periodic_triangles, on_map=True),
     "chirality": Figure(maps.chirality, maps.needs_triangles, on_map=True),
     "charge": Figure(maps.charge, maps.needs_plane, usual=False, on_map=True),

@@ -7,13 +7,14 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from magsim.dynamics import Drive, make_protocol
 from magsim.lattice import Lattice
-from magsim.report.page import Metric, Section, metrics_table
+from magsim.report.page import Metric, Section, Table, metrics_table
 from magsim.runs import Run
-from magsim.tasks.build import build_labeler
+from magsim.tasks.build import build_labeler, plain
 from magsim.tasks.pages import publish
 from magsim.tasks.references import headline, metrics_of, reference_section, set_against
-from magsim.tasks.scene import Choice
+from magsim.tasks.scene import Choice, replica_labels, solver
 from magsim.tasks.simulation import Simulation
 from magsim.tasks.simulation_figures import draw
 
@@ -37,7 +38,7 @@ def simulation_page(
     Returns:
         the metrics with those that are read off the figures and the differences from the references.
     """
-    solve = None if cfg.hamiltonian.name == "none" else lambda spins: build_labeler(cfg, lattice).label(spins)
+    solve = None if cfg.hamiltonian.name == "none" else solver(lambda: build_labeler(cfg, lattice))
     pictures = draw(result, lattice, run, name, choice=Choice.of(cfg), solve=solve)
     metrics = {**metrics, **{f"simulate/{key}": value for key, value in pictures.metrics.items()}}
     references = set_against(cfg, result, metrics)
@@ -60,7 +61,7 @@ def simulation_page(
         reference_section(references),
         Section(
             "Observables",
-            tables=(metrics_table(final, "last frame, mean over replicas"),),
+            tables=(_final_table(cfg, result, final),),
             pictures=pictures.series,
         ),
         errors,
@@ -72,10 +73,27 @@ def simulation_page(
         run,
         f"{cfg.protocol.name.capitalize()} on {lattice.name} {' × '.join(map(str, lattice.shape))}",
         sections,
-        headline(references) or [Metric(key, value) for key, value in list(final.items())[:6]],
+        headline(references)
+        or ([] if _apart(cfg) else [Metric(key, value) for key, value in list(final.items())[:6]]),
         f"{result.steps} steps of dS/dt = s S × F − α S × (S × F) with {_which_field(cfg)}.",
     )
     return metrics
+
+
+def _apart(cfg: DictConfig) -> list[str] | None:
+    """Words for the replicas of a drive with a voltage each; None for others."""
+    protocol = make_protocol(**plain(cfg.protocol))
+    return replica_labels(protocol) if isinstance(protocol, Drive) else None
+
+
+def _final_table(cfg: DictConfig, result: Simulation, final: Mapping[str, float]) -> Table:
+    """Observables of the last frame: means over replicas, or each at its voltage."""
+    labels = _apart(cfg)
+    if labels is None:
+        return metrics_table(final, "last frame, mean over replicas")
+    names = list(result.series)
+    rows = [[label, *(result.series[name][-1, r] for name in names)] for r, label in enumerate(labels)]
+    return Table(("bias", *(name.replace("_", " ") for name in names)), rows, "last frame")
 
 
 def _which_field(cfg: DictConfig) -> str:

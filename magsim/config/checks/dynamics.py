@@ -121,6 +121,10 @@ FIGURES = (
     "aging",
     "excitations",
     "hysteresis",
+    "wall_motion",
+    "transport",
+    "space_time",
+    "strips",
     "walls",
     "chirality",
     "charge",
@@ -132,6 +136,7 @@ FIGURES = (
 
 def _observables(cfg: DictConfig) -> None:
     positive(cfg, "observables.every")
+    not_negative(cfg, "observables.transport")
     _samples(cfg)
     _figures(cfg)
     if cfg.observables.names is None or cfg.task.name == "analyze":  # on the lattice of the trajectory

@@ -93,6 +93,7 @@ class ObservablesConfig:
     figures: list[str] | None = MISSING  # null: those that fit the lattice and what was measured
     fit: list[float] | None = MISSING  # times between which growth laws are fitted
     waiting: list[float] = MISSING  # times that two-time correlations refer to
+    transport: int = MISSING  # frames of a drive whose currents and densities are solved exactly
 
 
 @dataclass

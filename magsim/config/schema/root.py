@@ -28,7 +28,8 @@ class ReferenceConfig:
     value: float = MISSING
     tolerance: float | None = None  # largest difference that counts as reproduced; null: shown, not judged
     time: float | None = None  # of the run at which it holds; null: the end
-    replica: str = "mean"  # mean over replicas, or lowest: of the one that ends with the lowest energy
+    # mean over replicas, lowest: of the one that ends with the lowest energy, or the number of one
+    replica: str = "mean"
     label: str = ""  # words beside its line in the figures; empty: none
     source: str = MISSING  # where the value is from
 
