@@ -9,6 +9,7 @@ import pytest
 import torch
 from biased_labeler import BiasedLabeler, Strip
 
+from magsim.config import check, compose
 from magsim.dynamics import (
     ClassicalField,
     Drive,
@@ -17,12 +18,15 @@ from magsim.dynamics import (
     evolve,
     initial_spins,
     make_integrator,
+    open_trajectory,
 )
 from magsim.errors import ConfigError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
 from magsim.observables import afm_fm_wall_position, correlation_profile, domain_wall_position
 from magsim.spins import afm_fm_wall, domain_wall, ferromagnet, neel, random_rotation, random_spins
+from magsim.tasks.build import build_labeler
+from magsim.tasks.dispatch import execute
 
 STRIP = make_lattice("square", (12, 4), ("open", "periodic"))
 
@@ -177,3 +181,35 @@ def test_voltages_are_compared_from_one_state_and_replicas_start_apart():
     assert np.abs(alike[0] - alike[1]).max() > 0.05
     angle = np.arccos(np.clip((alike * afm_fm_wall(STRIP)).sum(-1), -1, 1))
     assert np.sqrt((angle**2).mean()) == pytest.approx(0.1 * math.sqrt(2), rel=0.2)
+
+
+# --- the task
+
+
+@pytest.mark.slow
+def test_a_driven_wall_ends_in_its_figures_currents_and_velocities(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+    job = ["experiment=driven_domain_wall", "logger=csv", "compute=cpu", "lattice.shape=[6,2]"]
+    job += ["protocol.wall=2.5", "protocol.V=[0,1]", "protocol.steps=4", "observables.transport=2"]
+    job += ["references=[]", "observables.figures=[series,wall_motion,transport,space_time,strips]"]
+    metrics = execute(compose(job), job, tmp_path / "run")
+    for name in ("wall_motion", "currents", "density_space_time", "space_time", "strips"):
+        assert (tmp_path / "run" / f"{name}.png").is_file()
+    assert (tmp_path / "run" / "strips.gif").is_file()
+    assert metrics["simulate/current_left_0"] == pytest.approx(0, abs=1e-4)
+    assert metrics["simulate/current_left_1"] > 1e-4  # electrons enter where mu is higher
+    kept = np.load(tmp_path / "run" / "transport.npz")
+    np.testing.assert_array_equal(kept["voltage"], [[0, 1], [0, 1]])
+    np.testing.assert_allclose(kept["terminal_current"].sum(-1), 0, atol=1e-10)
+    spins = open_trajectory(tmp_path / "run" / "trajectory.zarr").spins(-1)
+    for r, V in enumerate((0.0, 1.0)):  # the sum rule: what is injected is the torque on all spins
+        field = build_labeler(compose(job)).with_voltage(V).label(spins[[r]]).field[0]
+        np.testing.assert_allclose(
+            np.cross(spins[r], field).sum(0), kept["injected_spin_current"][-1, r], atol=1e-4
+        )
+
+
+def test_a_drive_needs_a_strip():
+    job = ["task=simulate", "protocol=drive", "lattice=square", "lattice.boundary=[open,periodic]"]
+    with pytest.raises(ConfigError, match=r"hamiltonian\.name=sd: protocol=drive is for hamiltonian=driven"):
+        check(compose(job))

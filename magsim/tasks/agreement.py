@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from magsim.dynamics import EffectiveField, open_trajectory
+from magsim.dynamics import Drive, EffectiveField, open_trajectory
 from magsim.lattice import Lattice
 from magsim.observables import (
     chirality_pair_correlation,
@@ -28,6 +28,7 @@ from magsim.tasks.simulate import (
     build_integrator,
     build_protocol,
     choose_timestep,
+    measurable,
     stored_timestep,
 )
 from magsim.tasks.simulation import Simulation, simulate
@@ -84,7 +85,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     lattice = build_lattice(cfg)
     run.headline(f"Exact and learned on {lattice.name} {' x '.join(map(str, lattice.shape))}")
     results, metrics = _both(cfg, run, lattice)
-    curves, final = _curves(results), _final_states(lattice, results)
+    curves, final = _curves(cfg, results), _final_states(lattice, results)
     for compared in (*curves, *final):
         metrics |= compared.metrics()
         run.say(
@@ -102,7 +103,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
 def _both(cfg: DictConfig, run: Run, lattice: Lattice) -> tuple[dict[str, Simulation], dict[str, float]]:
     """The runs by the name of their field; milliseconds per step of one replica, and their ratio."""
     protocol, device, seed = build_protocol(cfg), str(torch_device(cfg)), int(cfg.seed)
-    names = select(None if cfg.observables.names is None else list(cfg.observables.names), lattice)
+    asked = select(None if cfg.observables.names is None else list(cfg.observables.names), lattice)
     integrator = stored_timestep(run.folder / "exact.zarr", build_integrator(cfg))
     results, clocks = {}, {}
     for name in FIELDS:
@@ -119,7 +120,7 @@ def _both(cfg: DictConfig, run: Run, lattice: Lattice) -> tuple[dict[str, Simula
             lattice,
             integrator,
             protocol,
-            names,
+            measurable(asked, field),
             seed,
             run,
             run.folder / f"{name}.zarr",
@@ -140,13 +141,19 @@ def _both(cfg: DictConfig, run: Run, lattice: Lattice) -> tuple[dict[str, Simula
     return results, clocks
 
 
-def _curves(results: Mapping[str, Simulation]) -> list[Compared]:
-    """Observables against time, as long as both run: a protocol may stop by itself."""
+def _curves(cfg: DictConfig, results: Mapping[str, Simulation]) -> list[Compared]:
+    """Observables against time, as long as both run: a protocol may stop by itself. Replicas of a drive that
+    differ by their voltage are compared one by one."""
     exact, learned = (results[name] for name in FIELDS)
     n = min(len(exact.time), len(learned.time))
+    protocol, R = build_protocol(cfg), len(exact.spins)
+    apart = isinstance(protocol, Drive) and protocol.biased_apart
+    groups = {f"_{r}": [r] for r in range(R)} if apart else {"": list(range(R))}
     return [
-        Compared(name, exact.time[:n], exact.series[name][:n], learned.series[name][:n])
+        Compared(f"{name}{end}", exact.time[:n], *(run.series[name][:n, which] for run in (exact, learned)))
         for name in exact.series
+        if name in learned.series
+        for end, which in groups.items()
     ]
 
 

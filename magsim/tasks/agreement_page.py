@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from magsim.dynamics import Drive, make_protocol
 from magsim.lattice import Lattice
 from magsim.observables import extended_structure_factor
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.runs import Run
+from magsim.tasks.build import plain
 from magsim.tasks.pages import publish
+from magsim.tasks.scene import replica_labels
 from magsim.tasks.simulation import Simulation
 
 FIELDS = ("exact", "learned")
@@ -45,8 +48,8 @@ class Compared:
     @property
     def band(self) -> float:
         """Width of the band, the largest along the curve: standard deviation over initial states with the
-        exact field."""
-        return float(self.exact.std(1, ddof=1).max())
+        exact field; 0 for a single one."""
+        return float(self.exact.std(1, ddof=1).max()) if self.exact.shape[1] > 1 else 0.0
 
     @property
     def words(self) -> str:
@@ -78,8 +81,11 @@ def agreement_page(
         final: correlations and S(q) of the final states.
         metrics: of the task.
     """
+    drive = make_protocol(**plain(cfg.protocol))
+    labels = replica_labels(drive) if isinstance(drive, Drive) else None
+    drawn = _draw_series(run, results) if labels is None else _draw_walls(run, results, labels)
     sections = [
-        Section("Against time", tables=(_differences(curves, final),), pictures=_draw_series(run, results)),
+        Section("Against time", tables=(_differences(curves, final),), pictures=drawn),
         Section("Final states", pictures=_draw_final(run, lattice, results, final)),
         Section("Time spent", tables=_costs(metrics)),
     ]
@@ -133,6 +139,19 @@ def _draw_series(run: Run, results: Mapping[str, Simulation]) -> list[Picture]:
         file = quench_curves(run.folder / f"observables_{number + 1}.png", runs, group)
         words = ", ".join(group).replace("_", " ")
         pictures.append(_shown(run, file, f"{words}: mean and standard deviation over the initial states."))
+    return pictures
+
+
+def _draw_walls(run: Run, results: Mapping[str, Simulation], labels: Sequence[str]) -> list[Picture]:
+    """Walls of a drive, a colour for each voltage."""
+    from magsim.report.drives import wall_motion
+
+    pictures = []
+    for name in ("afm_fm_wall_position", "domain_wall_position"):
+        if name in results["exact"].series:
+            runs = {field: (r.time, r.series[name]) for field, r in results.items()}
+            file = wall_motion(run.folder / f"{name}.png", runs, labels)
+            pictures.append(_shown(run, file, "Wall against time: exact field solid, learned dashed."))
     return pictures
 
 

@@ -31,6 +31,7 @@ from magsim.runs import Run
 from magsim.tasks.audit import audit_section, tell, watchers
 from magsim.tasks.build import (
     build_classical,
+    build_hamiltonian,
     build_labeler,
     build_lattice,
     classical_field,
@@ -53,6 +54,7 @@ __all__ = [
     "build_protocol",
     "choose_timestep",
     "follow",
+    "measurable",
     "run",
     "simulate",
 ]
@@ -129,7 +131,7 @@ def follow(
         lattice,
         integrator,
         protocol,
-        select(names, lattice),
+        measurable(select(names, lattice), field),
         seed,
         run,
         path,
@@ -146,6 +148,11 @@ def follow(
     )
     run.artifact("trajectory", path, result.content_hash)
     return result, integrator.step_size
+
+
+def measurable(names: Sequence[str], field: EffectiveField) -> tuple[str, ...]:
+    """The observables that a field allows: one that is no gradient has no energy."""
+    return tuple(name for name in names if field.conservative or name != "energy")
 
 
 def build_field(
@@ -173,8 +180,8 @@ def build_field(
         labeler = build_labeler(cfg, lattice)
         node = {k: v for k, v in plain(cfg.hamiltonian).items() if k != "name"}
         kind = type(labeler.hamiltonian).__name__
-        identity = {"hamiltonian": node, "kind": kind, "labeler": labeler.identity(), "classical": classical}
-        return effective_field(cfg, lattice.shape), identity, {}
+        parts = {"hamiltonian": node, "kind": kind, "labeler": labeler.identity(), "classical": classical}
+        return effective_field(cfg, lattice.shape), parts, {}
     small = load_field(cfg.checkpoint, device=device, dtype=torch_dtype(cfg))
     if small.lattice.name != lattice.name:
         raise ConfigError(
@@ -185,7 +192,12 @@ def build_field(
     terms = partial(classical_field, plain(cfg.classical))
     field = on_lattice(cfg, small, terms, lattice, build_integrator(cfg), build_protocol(cfg), say)
     model = source_hash(cfg.checkpoint)
-    identity = {"model": model, "precision": str(cfg.compute.precision), "classical": classical}
+    identity: dict[str, Any] = {"model": model, "precision": str(cfg.compute.precision)}
+    identity["classical"] = classical
+    strip: Any = build_hamiltonian(cfg, lattice) if cfg.hamiltonian.name == "driven" else None
+    if strip is not None and field.takes_voltage:  # a drive changes it in its first step
+        field.set_voltage(strip.voltage)
+        identity["voltage"] = float(strip.voltage)
     return field, identity, {"model": model}
 
 

@@ -78,6 +78,9 @@ def _protocol(cfg: DictConfig) -> None:
         check_end(cfg, "protocol.T_start", "protocol.T_end")
     if node.name in ("field_sweep", "schedule", "drive"):
         _external(cfg)
+    if node.name == "drive" and cfg.task.name in ("simulate", "agreement"):
+        driven = cfg.hamiltonian.name == "driven"
+        require(cfg, "hamiltonian.name", driven, "protocol=drive is for hamiltonian=driven.")
     if cfg.task.name in ("simulate", "agreement") and node.initial != "random":
         _start(cfg)
 
@@ -191,6 +194,8 @@ def _audit(cfg: DictConfig) -> None:
         cfg.task.name == "simulate" and cfg.checkpoint is not None,
         "an audit is of task=simulate with a checkpoint: the exact field needs none.",
     )
+    still = cfg.hamiltonian.name != "driven"
+    require(cfg, "audit.every", still, "an audit solves electrons in equilibrium, not hamiltonian=driven.")
     stride = cfg.protocol.record_every
     require(
         cfg, "audit.every", node.every % stride == 0, f"must be a multiple of protocol.record_every={stride}."

@@ -113,7 +113,8 @@ def _task(cfg: DictConfig) -> None:
         words = "task=agreement needs a trained field to compare with the exact one."
         require(cfg, "checkpoint", cfg.checkpoint is not None, words)
         words = "task=agreement needs several initial states for a band: at least 2."
-        require(cfg, "protocol.replicas", cfg.protocol.replicas > 1, words)
+        voltages = cfg.protocol.name == "drive" and isinstance(value_of(cfg, "protocol.V"), list)
+        require(cfg, "protocol.replicas", cfg.protocol.replicas > 1 or voltages, words)
     if task == "export":
         check_export(cfg)
     if task == "analyze":
