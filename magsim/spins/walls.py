@@ -15,7 +15,10 @@ WIDTH = 4.0  # of a 180-degree wall, in columns
 
 
 def afm_fm_wall(lattice: Lattice, position: float | None = None) -> np.ndarray:
-    """Neel order along z in the columns ``x <= position``, all spins along +z beyond.
+    """Neel order along x in the columns ``x <= position``, all spins along +z beyond.
+
+    The two are perpendicular, as an antiferromagnet lies in the exchange field of a magnet. Beside a parallel
+    one no spin would feel any torque, in whatever voltage.
 
     Args:
         lattice: chain, square or cubic.
@@ -27,7 +30,7 @@ def afm_fm_wall(lattice: Lattice, position: float | None = None) -> np.ndarray:
     x, place = lattice.cells[:, 0], wall_place(lattice, position)
     # columns along x need not be even: they do not close
     order = neel(lattice.with_shape((2 * ((lattice.shape[0] + 1) // 2), *lattice.shape[1:])))
-    spins = order[: lattice.n_sites].copy()
+    spins = order[: lattice.n_sites][:, [2, 0, 1]]
     spins[x > place] = [0.0, 0.0, 1.0]
     return spins
 
