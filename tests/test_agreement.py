@@ -70,7 +70,7 @@ def test_agreement_needs_a_learned_field_and_several_initial_states(
 
 def test_a_step_takes_the_median_of_its_evaluations() -> None:
     class Field:
-        n_sites, name, conservative, torque_scale = 1, "x", True, 0.0
+        n_sites, name, conservative, torque_scale, takes_voltage = 1, "x", True, 0.0, False
 
     timed = TimedField(Field())  # type: ignore[arg-type]
     assert timed.per_step(2, 1) is None
