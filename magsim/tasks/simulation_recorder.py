@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -104,7 +105,8 @@ class Recorder:
 
     def info(self, spins: torch.Tensor, energy: torch.Tensor) -> dict[str, float]:
         """Energy per site and nearest-neighbour correlation, for the progress display."""
-        shown = {"E/N": float(energy.mean()) / self._lattice.n_sites}
+        mean = float(energy.mean())
+        shown = {} if math.isnan(mean) else {"E/N": mean / self._lattice.n_sites}  # a drive has no energy
         with suppress(ConfigError):  # a lattice without bonds
             shown["S.S"] = float(nn_correlation(self._lattice, spins).mean())
         return shown

@@ -46,12 +46,12 @@ class DrivenConfig(SDConfig):
     voltage: float = MISSING  # eV = mu_L - mu_R
     split: str = MISSING  # symmetric: mu_L, mu_R = mu +- voltage/2; right: mu, mu - voltage
     mu_L: float | None = MISSING  # with mu_R, instead of voltage
-    mu_R: float | None = MISSING
+    mu_R: float | None = MISSING  # of the right lead, with mu_L
     leads: str = MISSING  # wide_band or semi_infinite
     gamma: float = MISSING  # level width by a wide-band lead
     gamma_bath: float = MISSING  # level width by the bath on every site
     lead_moment_L: list[float] | None = MISSING  # wide_band: polarisation; semi_infinite: moments of the lead
-    lead_moment_R: list[float] | None = MISSING
+    lead_moment_R: list[float] | None = MISSING  # the same of the right lead
     potential_drop: bool = MISSING  # a linear potential between the leads
     cut: float | None = MISSING  # energies below are left out, as in some published codes
 
