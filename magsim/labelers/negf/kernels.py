@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
 # sums may be taken in any order, so that they use the vector units
-FAST = {"cache": True, "nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
+FAST: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
 
 
 @njit(**FAST)
