@@ -224,13 +224,3 @@ def test_identity_names_the_smearing_only_where_it_matters() -> None:
     assert "smearing" not in GreensLabeler(hamiltonian).identity()
     cold: Electrons = replace(hamiltonian, T=0.0)
     assert GreensLabeler(cold).identity()["smearing"] == 1e-4
-
-
-@pytest.mark.gpu
-def test_cupy_gives_what_numpy_gives() -> None:
-    for name in ("triangular grand T=0.1", "honeycomb canonical"):
-        lattice, hamiltonian = build(name)
-        spins = random_spins(lattice.n_sites, rng(6, "gpu"), (3,))
-        cpu, gpu = (GreensLabeler(hamiltonian, device=device).label(spins) for device in ("cpu", "cuda"))
-        for what in ("field", "density", "energy", "mu"):
-            assert difference(cpu, gpu, what) < 1e-9

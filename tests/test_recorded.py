@@ -32,6 +32,7 @@ EXPLICIT = sorted(name for name, cls in INTEGRATORS.items() if not cls.implicit)
 LATTICE = make_lattice("square", (6, 4), ["periodic", "open"])
 TERMS = ClassicalHamiltonian(LATTICE, heisenberg=(1.0, 0.3), dm=0.4, zeeman=(0.1, -0.2, 0.4))
 SWEEP = FieldSweep(B_max=2.0, points=3, hold=6, record_every=6)
+SLOW = ("bp with bispectrum", "bp with chiralities")
 COOLING = Anneal(steps=12, T_start=0.5, T_end=0.0, schedule="linear")  # the last step is a cold one
 
 
@@ -91,7 +92,9 @@ def test_a_step_of_classical_spins_asks_the_host_for_nothing(name):
     assert not torch.allclose(graph(*state), expected)
 
 
-@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in LEARNED]
+)
 def test_a_learned_field_asks_the_host_for_nothing(name):
     lattice, kind, descriptor = LEARNED[name]
     field = LearnedField(trained(lattice, kind, **descriptor))

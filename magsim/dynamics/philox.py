@@ -45,14 +45,18 @@ def words(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> tuple[Any, An
     return c0, c1, c2, c3
 
 
-def normals(keys: torch.Tensor, step: int | torch.Tensor, first: int, n_sites: int) -> torch.Tensor:
+def normals(
+    keys: torch.Tensor, step: int | torch.Tensor, first: int | torch.Tensor, n_sites: int
+) -> torch.Tensor:
     """``(R, 3, n_sites)`` float64 of the sites from ``first`` on, by torch operations where the keys lie.
 
     Args:
         keys: ``(R, 2)`` int64.
         step: a number, or an int64 ``()`` whose content a recorded graph reads anew.
+        first: the same. In code that is to be compiled it must lie in a tensor: a number that is read keeps
+            its 64 bits, an index that is only counted is made one of 32, which the products do not fit.
     """
-    site = torch.arange(first, first + n_sites, dtype=torch.int64, device=keys.device)
+    site = torch.arange(n_sites, dtype=torch.int64, device=keys.device) + first
     w = words(site, 0, step & LOW, step >> 32, keys[:, :1], keys[:, 1:])
     radius = [((w[k].double() + 0.5) * WORD).log().mul(-2.0).sqrt() for k in (0, 2)]
     angle = [w[k].double() * (2 * math.pi * WORD) for k in (1, 3)]

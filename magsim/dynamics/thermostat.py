@@ -57,8 +57,8 @@ class Noise:
         return np.array(states, dtype=np.uint64).reshape(-1, 2)
 
     @cached_property
-    def _keys_on(self) -> dict[torch.device, torch.Tensor]:
-        """The keys as int64, sent to a device once."""
+    def _counters(self) -> dict[torch.device, tuple[torch.Tensor, torch.Tensor]]:
+        """The keys and the number of the first site as int64, sent to a device once."""
         return {}
 
     def on_device(
@@ -66,9 +66,11 @@ class Noise:
     ) -> torch.Tensor:
         """:meth:`normals` by torch operations, of a step that may be an int64 ``()`` on the device."""
         place = torch.device(device)
-        if place not in self._keys_on:
-            self._keys_on[place] = torch.from_numpy(self.keys.astype(np.int64)).to(place)
-        return philox.normals(self._keys_on[place], step, self.first, n_sites).transpose(-1, -2)
+        if place not in self._counters:
+            keys = torch.from_numpy(self.keys.astype(np.int64)).to(place)
+            self._counters[place] = keys, torch.tensor(self.first, device=place)
+        keys, first = self._counters[place]
+        return philox.normals(keys, step, first, n_sites).transpose(-1, -2)
 
     def normals(self, step: int, n_sites: int, device: torch.device | str = "cpu") -> torch.Tensor:
         """``(R, N, 3)`` float64 for one step, made on the device."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-SMALL = 16  # blocks up to this size are inverted row by row
+from magsim.labelers.greens.cuda import eliminate, largest
+
+SMALL = 16  # blocks up to this size are inverted row by row on a CPU
 
 
 def block_inverse(blocks: Any, xp: ModuleType = np) -> Any:
@@ -35,7 +37,7 @@ def block_inverse(blocks: Any, xp: ModuleType = np) -> Any:
 
 def _invert(m: Any, logs: Any, xp: ModuleType) -> None:
     size = m.shape[-1]
-    if size <= SMALL:
+    if size <= (SMALL if xp is np else largest(m.dtype)):
         _invert_small(m, logs, xp)
         return
     half = size // 2
@@ -60,13 +62,5 @@ def _invert_small(m: Any, logs: Any, xp: ModuleType) -> None:
         gauss_jordan(block, logs)
         m[...] = block
         return
-    for k in range(m.shape[-1]):
-        pivot = m[:, k, k].copy()
-        logs += xp.log(pivot.astype(np.complex128))
-        row = m[:, k, :] / pivot[:, None]
-        row[:, k] = 1 / pivot
-        column = m[:, :, k].copy()
-        column[:, k] = 0
-        m[:, :, k] = 0
-        m[:, k, :] = row
-        m -= column[:, :, None] * row[:, None, :]
+    pivots = eliminate(m, xp)
+    logs += xp.log(pivots.astype(np.complex128)).sum(axis=1)

@@ -15,7 +15,10 @@ def add_at(buffer: Any, positions: Any, values: Any, xp: ModuleType = np) -> Non
 
         scatter_add(buffer, positions, values)
         return
-    xp.add.at(buffer, (slice(None), positions), values)
+    # a GPU adds real numbers
+    real = values.real.dtype
+    parts = buffer.view(real).reshape(*buffer.shape, 2)
+    xp.add.at(parts, (slice(None), positions), values.view(real).reshape(*values.shape, 2))
 
 
 def take(buffer: Any, positions: Any, out: Any, xp: ModuleType = np) -> None:
