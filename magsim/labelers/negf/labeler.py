@@ -185,7 +185,12 @@ class NEGFLabeler:
         weights: np.ndarray,
     ) -> Elements:
         """Share energies among threads (CPU), or solve as many together as fit (GPU)."""
-        shares = np.array_split(np.arange(len(z)), max(1, -(-len(z) // self._together(columns))))
+        size = self._together(columns)
+        # on the CPU no share holds two configurations: labels do not depend on how they were grouped
+        groups = (
+            [np.flatnonzero(owner == k) for k in np.unique(owner)] if self.xp is np else [np.arange(len(z))]
+        )
+        shares = [share for group in groups for share in np.array_split(group, -(-len(group) // size))]
         total = Elements.zeros(len(columns.blocks), columns.shape, self.xp)
 
         def work(mine: np.ndarray) -> tuple[np.ndarray, Elements]:
