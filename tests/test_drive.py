@@ -137,7 +137,7 @@ def test_the_wall_between_antiferromagnet_and_ferromagnet_is_where_it_was_put(pl
     np.testing.assert_allclose(c[int(place) + 2 :], 1)
     noisy = spins + 0.2 * np.random.default_rng(0).normal(size=(5, *spins.shape))
     noisy /= np.linalg.norm(noisy, axis=-1, keepdims=True)
-    np.testing.assert_allclose(afm_fm_wall_position(STRIP, noisy), place, atol=0.1)
+    np.testing.assert_allclose(afm_fm_wall_position(STRIP, noisy), place, atol=0.3)
     torch.testing.assert_close(
         afm_fm_wall_position(STRIP, torch.from_numpy(noisy)),
         torch.from_numpy(np.asarray(afm_fm_wall_position(STRIP, noisy))),

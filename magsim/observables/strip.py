@@ -39,13 +39,26 @@ def correlation_profile(lattice: Lattice, spins: Any) -> Any:
     return profile(lattice, neighbour_sum(lattice, spins)) / number
 
 
+def bond_profile(lattice: Lattice, spins: Any) -> Any:
+    """Mean of ``S(x, ..) . S(x+1, ..)`` over the bonds along the first direction between two columns.
+
+    Args:
+        spins: ``(..., N, 3)`` unit vectors.
+
+    Returns:
+        ``(..., L_x - 1)``, those at x = 1/2, 3/2, ...
+    """
+    columns = spins.reshape(*spins.shape[:-2], lattice.shape[0], -1, 3)
+    return (columns[..., :-1, :, :] * columns[..., 1:, :, :]).sum(-1).mean(-1)
+
+
 def afm_fm_wall_position(lattice: Lattice, spins: Any) -> Any:
     """Where an antiferromagnet on the left ends and a ferromagnet begins, in columns.
 
-    Of all cuts between columns the one with the most order to either side, ``max_k [sum_{x>k} c(x) -
-    sum_{x<=k} c(x)]`` for the correlations c(x) of :func:`correlation_profile`, and between the two columns
-    at the cut the zero of c by linear interpolation. A wall that has left the strip is at its end: 0 where
-    all is ferromagnetic, ``L_x - 1`` where all is antiferromagnetic.
+    Of all cuts the one with the most order to either side, ``max_X [sum_{x>X} c(x) - sum_{x<X} c(x)]`` for
+    the correlations c(x) of :func:`bond_profile`, and between the two bonds at the cut the zero of c by
+    linear interpolation. A wall that has left the strip is at its end: 0 where all is ferromagnetic, ``L_x -
+    1`` where all is antiferromagnetic.
 
     Args:
         spins: ``(..., N, 3)`` unit vectors.
@@ -57,15 +70,15 @@ def afm_fm_wall_position(lattice: Lattice, spins: Any) -> Any:
         ConfigError: the first direction is periodic, or has fewer than two columns.
     """
     _needs_open(lattice)
-    c = correlation_profile(lattice, checked(lattice, spins))
-    none = c[..., :1] * 0  # the cut before the first column
-    order = namespace(c).concatenate((none, -2 * c.cumsum(-1)), -1)
-    cut = order.argmax(-1)[..., None]  # columns to the left of it
-    last = lattice.shape[0] - 1
-    left, right = _clipped(cut - 1, last), _clipped(cut, last)
-    a, b = _taken(c, left), _taken(c, right)
-    share = abs(a) / (abs(a) + abs(b) + (a == b))  # 0 where the cut is at an end
-    return (left + share * (right - left))[..., 0]
+    c = bond_profile(lattice, checked(lattice, spins))
+    xp = namespace(c)
+    order = xp.concatenate((c[..., :1] * 0, -2 * c.cumsum(-1)), -1)
+    cut = order.argmax(-1)[..., None]  # bonds to the left of it
+    bonds = lattice.shape[0] - 1
+    a, b = _taken(c, _clipped(cut - 1, bonds - 1)), _taken(c, _clipped(cut, bonds - 1))
+    place = cut - 0.5 + abs(a) / (abs(a) + abs(b) + (a == b))
+    inside = (cut > 0) & (cut < bonds)
+    return xp.where(inside, place, 1.0 * cut)[..., 0]
 
 
 def domain_wall_position(lattice: Lattice, spins: Any) -> Any:
