@@ -107,14 +107,16 @@ def space_time(
         values: ``(T, R, L_x)``.
         voltages: R titles.
         label: of the colour bar.
-        limits: ends of the colours, for signed quantities; None: those of the values.
+        limits: ends of the colours, for signed quantities; None: those of 90 % of the values, so that the
+            columns at the leads do not take all colours.
 
     Returns:
         ``path``.
     """
     values = np.asarray(values, dtype=float)
     R, columns = values.shape[1:]
-    low, high = limits or (float(values.min()), float(values.max()))
+    low, high = limits or (float(edge) for edge in np.quantile(values, (0.05, 0.95)))
+    beyond = {"extend": "neither"} if limits else {"extend": "both", "extendfrac": 0.03}
     edges = _edges(np.asarray(time, dtype=float))
     with style.panels(path, 1, R, 1.2 + 1.9 * R, 2.9, sharey=True) as (figure, axes):
         for r, panel in enumerate(axes[0]):
@@ -125,7 +127,7 @@ def space_time(
             panel.set(xlabel=r"$x$ $(a)$", title=voltages[r])
             panel.grid(False)
         axes[0, 0].set_ylabel(r"time $(\hbar/t)$")
-        bar = figure.colorbar(artist, ax=list(axes[0]), pad=0.02, aspect=25, label=label)
+        bar = figure.colorbar(artist, ax=list(axes[0]), pad=0.02, aspect=25, label=label, **beyond)
         bar.outline.set_linewidth(0.6)
     return Path(path)
 
