@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from effective_field_checks import Case, EffectiveFieldChecks
-from random_models import BP, LINEAR, trained
+from random_models import BP, LINEAR, STRIP, driven, trained
 from test_equivariant import SQUARE, WithoutEnergy, random_model
 
 from magsim.dynamics import CommitteeField, EffectiveField, LearnedField
@@ -27,7 +27,12 @@ MODELS: dict[str, Callable[[torch.dtype], Model]] = {
     ),
     "equivariant": lambda dtype: random_model(SQUARE, {"layers": 2}, NEAR, dtype),
     "equivariant torque": lambda dtype: random_model(SQUARE, {"output": "torque"}, NEAR, dtype),
+    "energy of a strip": lambda dtype: driven(dtype=dtype, form="energy"),
+    "summed": lambda dtype: driven(dtype=dtype, form="summed"),
+    "sitewise": lambda dtype: driven(dtype=dtype, form="sitewise"),
+    "direct": lambda dtype: driven(dtype=dtype, form="direct", summed_energy=False),
 }
+STRIPS = ("energy of a strip", "summed", "sitewise", "direct")
 COMMITTEE = "committee"  # of the network and the linear model
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 FORMS = ("as it is", "graph", "compiled")
@@ -74,9 +79,12 @@ def make(name: str, precision: str, form: str) -> Case:
         )
         if not field.conservative:
             field = WithoutEnergy(field)  # type: ignore[arg-type]
+    lattice, symmetries = SQUARE, {}
+    if name in STRIPS:
+        lattice, symmetries = STRIP, {"time_reversal": False, "mirror_x": False}
     if precision == "float32":
-        return Case(SQUARE, field, gradient=1e-3, exact=1e-5, step=0.03)
-    return Case(SQUARE, field)
+        return Case(lattice, field, gradient=1e-3, exact=1e-5, step=0.03, **symmetries)
+    return Case(lattice, field, **symmetries)
 
 
 def combinations(slow: bool) -> Iterator[Any]:

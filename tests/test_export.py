@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from random_models import BISPECTRUM, BP, LINEAR, trained
+from random_models import BISPECTRUM, BP, LINEAR, driven, trained
 from short_training import COMMON, SHORT, make_synthetic
 from test_equivariant import SQUARE, random_model
 
@@ -169,6 +169,8 @@ CASES: dict[str, Callable[[], Model]] = {
     "bp open": lambda: trained(make_lattice("triangular", (4, 3), "open"), BP, torch.float32),
     "equivariant": lambda: random_model(SQUARE, {"layers": 1}, {"cutoff": 1.0}, torch.float32),
     "equivariant torque": lambda: random_model(SQUARE, {"output": "torque"}, {"cutoff": 1.0}, torch.float32),
+    "sitewise": lambda: driven(dtype=torch.float32),
+    "summed at a bias": lambda: driven(dtype=torch.float64, form="summed", voltage_input=True),
 }
 
 
@@ -187,8 +189,8 @@ else:
     note = json.loads(run.get_metadata()["magsim.json"])
 given = np.load(data)
 for size in (1, 2, 5):
-    spins = torch.from_numpy(given["spins"][:size]).to(getattr(torch, note["dtype"]))
-    energy, field = run(spins)
+    names = ("spins", "voltage") if "voltage" in given else ("spins",)
+    energy, field = run(*(torch.from_numpy(given[k][:size]).to(getattr(torch, note["dtype"])) for k in names))
     torch.testing.assert_close(field.double(), torch.from_numpy(given["field"][:size]), rtol=0, atol=1e-5)
     expected = torch.from_numpy(given["energy"][:size])
     torch.testing.assert_close(energy.double(), expected, rtol=1e-5, atol=1e-4, equal_nan=True)
@@ -201,8 +203,12 @@ def agrees_elsewhere(kind: str, model: Model, folder: Path) -> None:
     path = folder / "field.pt2"
     write_packages(model, {kind: path}, {"model": "any"})
     spins = random_spins(model.lattice.n_sites, np.random.default_rng(4), (5,))
-    energy, field = LearnedField(model)(spins)
-    np.savez(folder / "expected.npz", spins=spins, energy=energy, field=field)
+    learned, bias = LearnedField(model), {}
+    if model.takes_voltage:
+        bias["voltage"] = np.linspace(-0.5, 1.0, 5)
+        learned.set_voltage(bias["voltage"])
+    energy, field = learned(spins)
+    np.savez(folder / "expected.npz", spins=spins, energy=energy, field=field, **bias)
     words = [sys.executable, "-c", FOREIGN, kind, str(path), str(folder / "expected.npz")]
     done = subprocess.run(
         words, capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""}, check=False

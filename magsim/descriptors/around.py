@@ -65,7 +65,7 @@ class AutogradAround(Around):
     def by_all(self, coefficients: Tensor) -> Tensor:
         share = self._by_environment(coefficients).flatten(1, 2)
         # the last row takes what lies beyond open boundaries
-        total = share.new_zeros(len(share), self._n + 1, 3)
+        total = share.new_zeros(share.shape[0], self._n + 1, 3)
         rows = self._sites.reshape(1, -1, 1).expand_as(share)
         return total.scatter_add(1, rows, share)[:, :-1]
 
@@ -103,6 +103,6 @@ class ElementAround(Around):
 
     def by_all(self, coefficients: Tensor) -> Tensor:
         elements, share = self._descriptor.elements, self._by_elements(coefficients)
-        total = share.new_zeros(len(share), elements.count)
+        total = share.new_zeros(share.shape[0], elements.count)
         elements.put(total, self._sites, share)
         return elements.pull(self._spins, total)

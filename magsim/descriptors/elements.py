@@ -96,7 +96,7 @@ class Elements(nn.Module):
     def put(self, gradient: Tensor, sites: slice, share: Tensor) -> None:
         """Add derivatives ``(B, m, n)`` by the elements of some environments to those by all, ``(B, E)``."""
         index = self.index[:, sites].flatten().long()
-        gradient.scatter_add_(1, index.expand(len(share), -1), share.flatten(1))
+        gradient.scatter_add_(1, index.expand(share.shape[0], -1), share.flatten(1))
 
     def pull(self, spins: Tensor, gradient: Tensor) -> Tensor:
         """``dE/dS`` ``(B, N, 3)`` from the derivatives by all elements ``(B, E)``."""

@@ -114,6 +114,8 @@ def _of_learned(field: LearnedField) -> Demand:
     if not isinstance(lattice, Lattice):
         return Demand(0.0, UNKNOWN)
     trial = LearnedField(copy.deepcopy(field.model).cpu(), conservative=field.conservative)
+    if trial.takes_voltage:
+        trial.set_voltage(0.0)
     sizes, tables, work = [], [], []
     for sites in PROBES:
         small = _probe(lattice, sites)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from magsim.models import Model
-from magsim.models.graph import example, field_graph
+from magsim.models.graph import examples, field_graph
 
 NOTE = "magsim.json"  # in a package: lattice, units, origin
 
@@ -31,6 +31,9 @@ def compiler_is_missing() -> str | None:
 def write_packages(model: Model, paths: Mapping[str, Path], facts: Mapping[str, Any]) -> dict[str, Path]:
     """Write packages of ``spins (B, N, 3) -> (energy (B,), field (B, N, 3))`` on the model's lattice, B free.
 
+    A model that takes a bias has ``voltage (B,)`` as a second argument; the energy of a field that is no
+    gradient is nan.
+
     Args:
         model: bound to the lattice, in the precision and on the device of the packages.
         paths: ``pt2`` (a program of ``torch.export``, for any device and further compilation) and ``aoti``
@@ -41,20 +44,22 @@ def write_packages(model: Model, paths: Mapping[str, Path], facts: Mapping[str, 
         the paths, once they are written.
     """
     lattice = model.lattice
+    given = "spins (B, N, 3) of unit length" + (", voltage (B,)" if model.takes_voltage else "")
+    gradient = "energy (B,), field = -dE/dS transverse to the spins"
     note = dict(facts) | {
-        "function": "spins (B, N, 3) of unit length -> energy (B,), field = -dE/dS transverse to the spins",
+        "function": f"{given} -> {gradient if model.conservative else 'nan (B,), field transverse to the spins'}",
         "shape": list(lattice.shape),
         "boundary": list(lattice.boundary),
         "sites": lattice.n_sites,
         "dtype": str(model.energy_scale.dtype).removeprefix("torch."),
     }
-    batch = torch.export.Dim("batch", min=1)
+    batch, inputs = torch.export.Dim("batch", min=1), examples(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about itself
         program = torch.export.export(
             field_graph(model),
-            (example(model),),
-            dynamic_shapes=({0: batch},),
+            inputs,
+            dynamic_shapes=({0: batch},) * len(inputs),
             prefer_deferred_runtime_asserts_over_guards=True,  # it need not prove what every B fulfils
         )
         for kind, path in paths.items():

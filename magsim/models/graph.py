@@ -22,7 +22,8 @@ EXAMPLES = (37, 41)
 
 
 def field_graph(model: Model, replicas: int | None = None) -> GraphModule:
-    """``graph(spins (B, N, 3)) -> (energy (B,), transverse field (B, N, 3))``.
+    """``graph(spins (B, N, 3)) -> (energy (B,), transverse field (B, N, 3))``; of a model that takes a bias
+    ``graph(spins, voltage (B,))``.
 
     N, precision and device are those of the model, whose weights and neighbours become constants of the
     graph; it is as the model is now, and is not changed by it.
@@ -32,16 +33,16 @@ def field_graph(model: Model, replicas: int | None = None) -> GraphModule:
         replicas: B; None: any, which takes longer to record.
     """
 
-    def answer(spins: Tensor) -> tuple[Tensor, Tensor]:
+    def answer(spins: Tensor, *voltage: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
-            energy, field = model(spins)
+            energy, field = model(spins, *voltage)
         return energy.detach(), transverse(field, spins).detach()
 
     training = model.training
     mode: Literal["symbolic", "fake"] = "symbolic" if replicas is None else "fake"
     try:
         with model.recorded():
-            graph = make_fx(answer, tracing_mode=mode, _allow_non_fake_inputs=True)(example(model, replicas))
+            graph = make_fx(answer, tracing_mode=mode, _allow_non_fake_inputs=True)(*examples(model, replicas))
     finally:
         model.train(training)
     graph.graph.eliminate_dead_code()
@@ -49,9 +50,11 @@ def field_graph(model: Model, replicas: int | None = None) -> GraphModule:
     return graph.requires_grad_(False)
 
 
-def example(model: Model, replicas: int | None = None) -> Tensor:
-    """Random spins ``(B, N, 3)`` as the model takes them, to record or export with."""
+def examples(model: Model, replicas: int | None = None) -> tuple[Tensor, ...]:
+    """Random spins ``(B, N, 3)`` as the model takes them, and a bias if it takes one, to record or export
+    with."""
     n = model.lattice.n_sites
     replicas = replicas or next(size for size in EXAMPLES if size != n)
     spins = random_spins(n, np.random.default_rng(0), (replicas,))
-    return torch.from_numpy(spins).to(model.energy_scale)
+    made = torch.from_numpy(spins).to(model.energy_scale)
+    return (made, made.new_ones(replicas)) if model.takes_voltage else (made,)

@@ -71,4 +71,4 @@ class Conditions(nn.Module):
         if not self.voltage or voltage is None:
             return columns
         v = self.relative(voltage)[:, None, None].expand(-1, columns.shape[1], 1)
-        return torch.cat([columns.expand(len(v), -1, -1), v, v * v], dim=-1)
+        return torch.cat([columns.expand(v.shape[0], -1, -1), v, v * v], dim=-1)

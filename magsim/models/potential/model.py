@@ -137,7 +137,7 @@ class PotentialModel(Model):
         if voltage is None:
             words = "the model needs a bias: field.set_voltage(V), or data that know their voltage."
             raise ConfigError("model.voltage_input", True, words)
-        return voltage.to(spins).expand(len(spins))
+        return voltage.to(spins).expand(spins.shape[0])
 
     def energy(self, spins: Tensor, voltage: Tensor | None = None) -> Tensor:
         """The potential E ``(B,)`` of spins ``(B, N, 3)``; it is an energy where the field is its gradient.
