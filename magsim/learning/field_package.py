@@ -45,9 +45,11 @@ def write_packages(model: Model, paths: Mapping[str, Path], facts: Mapping[str, 
     """
     lattice = model.lattice
     given = "spins (B, N, 3) of unit length" + (", voltage (B,)" if model.takes_voltage else "")
-    gradient = "energy (B,), field = -dE/dS transverse to the spins"
+    answer = "energy (B,), field = -dE/dS transverse to the spins"
+    if not model.conservative:
+        answer = "nan (B,), field transverse to the spins"
     note = dict(facts) | {
-        "function": f"{given} -> {gradient if model.conservative else 'nan (B,), field transverse to the spins'}",
+        "function": f"{given} -> {answer}",
         "shape": list(lattice.shape),
         "boundary": list(lattice.boundary),
         "sites": lattice.n_sites,

@@ -15,7 +15,7 @@ from magsim.models.bp import BehlerParrinello
 from magsim.models.energy import EnergyModel
 from magsim.models.equivariant import EquivariantModel
 from magsim.models.linear import LinearModel
-from magsim.models.potential import PotentialModel
+from magsim.models.potential import FORMS, PotentialModel
 
 # Name of the option -> model; called with the descriptor and the keys of the option.
 MODELS: dict[str, Callable[..., Model]] = {
@@ -62,6 +62,7 @@ def build_model(
 
 
 __all__ = [
+    "FORMS",
     "MODELS",
     "BehlerParrinello",
     "EnergyModel",

@@ -39,10 +39,11 @@ def field_graph(model: Model, replicas: int | None = None) -> GraphModule:
         return energy.detach(), transverse(field, spins).detach()
 
     training = model.training
+    given = examples(model, replicas)
     mode: Literal["symbolic", "fake"] = "symbolic" if replicas is None else "fake"
     try:
         with model.recorded():
-            graph = make_fx(answer, tracing_mode=mode, _allow_non_fake_inputs=True)(*examples(model, replicas))
+            graph = make_fx(answer, tracing_mode=mode, _allow_non_fake_inputs=True)(*given)
     finally:
         model.train(training)
     graph.graph.eliminate_dead_code()

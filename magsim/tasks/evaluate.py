@@ -164,11 +164,42 @@ def evaluate(
                 f"  {name}: {int(mine.sum())} snapshots, torque rmse {m['torque_rmse']:.4g} of rms "
                 f"{m['torque_rms']:.4g}: relative error {m['torque_error']:.3f}"
             )
+    for name, errors in response_errors(dataset, index, field).items():
+        nested[name] = errors
+        run.say(f"  {name}: relative error of what the bias changes {errors['torque_error']:.3f}")
     metrics = {f"test/{key}": value for key, value in flatten(nested).items()} | _cost(cfg, run, models)
     parity = torque_parity(run.folder / "torque_parity.png", panels)
     run.image("torque_parity", parity)
     members = np.stack(fields) if len(models) > 1 else None
     return Evaluation(index, energy, field, metrics, {"torque_parity": parity}, members)
+
+
+def response_errors(
+    dataset: SpinDataset, index: np.ndarray, field: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Errors of ``F(V) - F(0)``, what a bias changes in the field of the same spins.
+
+    Args:
+        dataset: of several voltages, zero among them; of any other there are no such errors.
+        index: ``(n,)`` its snapshots.
+        field: ``(n, N, 3)`` predicted for them.
+
+    Returns:
+        ``{"response eV=0.2": torque metrics}``.
+    """
+    if dataset.voltage is None:
+        return {}
+    voltage, spins = dataset.voltage[index], dataset.spins[index]
+    digests = snapshot_hashes(spins)
+    undriven = {digest: k for k, digest in enumerate(digests) if voltage[k] == 0}
+    found = {}
+    for V in np.unique(voltage[voltage != 0]):
+        there = [k for k in np.flatnonzero(voltage == V) if digests[k] in undriven]
+        if there:
+            zero = [undriven[digests[k]] for k in there]
+            change = (dataset.field[index][there] - dataset.field[index][zero], field[there] - field[zero])
+            found[f"response eV={V:g}"] = torque_metrics(*change, spins[there])
+    return found
 
 
 def _cost(cfg: DictConfig, run: Run, models: Sequence[Model]) -> dict[str, float]:
