@@ -91,8 +91,10 @@ def make_files(overrides: list[str]) -> None:
     for key, _, value in (override.partition("=") for override in overrides):
         path = Path(value.replace("*", "x"))
         if key in ("data.path", "sampler.path", "checkpoint", "runs", "resume"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch() if path.suffix == ".npz" else path.mkdir(exist_ok=True)
+            for name in path.as_posix().strip("[]").split(","):
+                one = Path(name)
+                one.parent.mkdir(parents=True, exist_ok=True)
+                one.touch() if one.suffix == ".npz" else one.mkdir(exist_ok=True)
         if key == "task.path":
             (path / "trajectory.zarr").mkdir(parents=True, exist_ok=True)
         if key == "resume":

@@ -14,6 +14,7 @@ from random_models import DRIVEN, STRIP, driven
 from short_training import fit
 from test_equivariant import WithoutEnergy
 
+from magsim.datasets.store import open_dataset
 from magsim.descriptors import BispectrumDescriptor
 from magsim.descriptors.around import AutogradAround
 from magsim.dynamics import LearnedField, load_field
@@ -24,7 +25,7 @@ from magsim.learning.metrics import torque_metrics
 from magsim.models import PotentialModel, build_model
 from magsim.models.linear import tangent_frame
 from magsim.spins import random_spins, transverse
-from magsim.tasks.evaluate import predict
+from magsim.tasks.evaluate import predict, response_errors
 
 BIASED = ("summed", "sitewise", "direct")
 SPINS = torch.tensor(random_spins(STRIP.n_sites, np.random.default_rng(1), (1,)))
@@ -304,3 +305,15 @@ def test_a_bias_cannot_be_learned_from_data_that_know_none(tmp_path: Path) -> No
     np.savez(tmp_path / "bare.npz", **{name: known[name] for name in known if name != "voltage"})
     with pytest.raises(ConfigError, match=r"model\.voltage_input=True"):
         fit(tmp_path / "run", tmp_path / "bare.npz", *STRIP_OF_LABELS, *BIASED_MODEL)
+
+
+def test_the_response_is_the_change_of_the_field_of_the_same_spins(tmp_path: Path) -> None:
+    data = open_dataset(driven_labels(tmp_path / "driven.npz"))
+    index = np.r_[0:6, 24:27, 50:60]  # 50 to 53 are the spins 2 to 5 at eV = 1
+    undriven = np.tile(data.field[:24], (3, 1, 1))[index]
+    errors = response_errors(data, index, undriven + 0.25 * (data.field[index] - undriven))
+    assert set(errors) == {"response eV=0.5", "response eV=1"}
+    for found in errors.values():
+        assert found["torque_error"] == pytest.approx(0.75)
+    assert errors["response eV=1"]["torque_rms"] > 1.5 * errors["response eV=0.5"]["torque_rms"]
+    assert response_errors(data, np.arange(24, 40), data.field[24:40]) == {}
