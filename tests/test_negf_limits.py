@@ -69,7 +69,7 @@ SYSTEMS = {
 }
 
 
-@pytest.mark.parametrize("T", [0.05, 0.0])
+@pytest.mark.parametrize("T", [0.05, 5e-4, 0.0])
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_recursion_agrees_with_the_closed_form(system: str, T: float) -> None:
     h = strip(**{**SYSTEMS[system], "voltage": 0.6, "T": T})

@@ -12,6 +12,10 @@ import numpy as np
 from magsim.labelers.negf.leads import Lead
 
 PANEL = 12  # Gauss-Legendre points of a panel
+LONGEST = 24  # panels, in units of the narrowest half width
+COARSEST = 16  # step of the trapezoidal rule, likewise: no level is missed by two steps in a row
+SHARP = 0.25  # pi T below so many half widths: f is a step
+NARROWEST = 2e-3  # half width that is looked for where there is no bath
 FIRST, FASTEST = 1.75, 2.0  # powers by which the error is taken to fall from one level to the next
 
 
@@ -30,9 +34,9 @@ def bias_levels(lead: Lead, tolerance: float) -> Iterator[Nodes]:
     With wide bands at T > 0 the integrand is analytic in a strip around the real axis and falls off at both
     ends: the trapezoidal rule with step h errs by ``exp(-2 pi d/h)``, where d is the least of pi T and of the
     half widths of the levels that count (>= Gamma_b/2); each level halves h and keeps what the one before has
-    solved. Otherwise (steps at T = 0, band edges)
-    composite Gauss-Legendre, each level with twice as many panels; at a band edge ``E - E_0 = s^2`` takes the
-    square root away.
+    solved. Where f is a step, or nearly one, and where bands have edges: composite Gauss-Legendre, finer
+    around the chemical potentials, each level with twice as many panels; at a band edge ``E - E_0 = s^2``
+    takes the square root away.
 
     Args:
         lead: whose occupation it is.
@@ -43,15 +47,14 @@ def bias_levels(lead: Lead, tolerance: float) -> Iterator[Nodes]:
     if low == high:
         return
     digits = math.log(1 / tolerance)
-    tail = strip.T * digits
-    if strip.T > 0 and strip.leads == "wide_band":
+    tail, smooth = strip.T * digits, math.pi * strip.T
+    width = max(0.5 * strip.gamma_bath, NARROWEST)
+    if strip.leads == "wide_band" and smooth > SHARP * width:
         # the second level is what f needs, where no level is narrower
-        yield from _trapezoidal(lead, low - tail, high + tail, 2 * FIRST * math.pi**2 * strip.T / digits)
+        step = min(2 * FIRST * math.pi * smooth / digits, COARSEST * width)
+        yield from _trapezoidal(lead, low - tail, high + tail, step)
         return
-    width = max(0.5 * strip.gamma_bath, 2e-3)
-    edges = lead.band_edges
-    edges = edges[(edges > low - tail) & (edges < high + tail)]
-    yield from _legendre(lead, low - tail, high + tail, edges, width if strip.T == 0 else min(width, strip.T))
+    yield from _legendre(lead, _pieces(lead, low, high, tail, width, min(width, smooth or width)))
 
 
 def remaining(change: np.ndarray, before: np.ndarray | None, scale: np.ndarray) -> np.ndarray:
@@ -94,33 +97,52 @@ def _trapezoidal(lead: Lead, low: float, high: float, step: float) -> Iterator[N
         step, count = step / 2, 2 * count
 
 
-def _legendre(lead: Lead, low: float, high: float, edges: np.ndarray, width: float) -> Iterator[Nodes]:
-    bounds = np.concatenate([[low], edges, [high]])
+@dataclass(frozen=True)
+class _Piece:
+    """An interval, whether there is a band edge at its ends, and how wide its narrowest structure is."""
+
+    start: float
+    stop: float
+    edge_at_start: bool
+    edge_at_stop: bool
+    width: float
+
+
+def _pieces(lead: Lead, low: float, high: float, tail: float, width: float, sharp: float) -> list[_Piece]:
+    """The window, cut at band edges and where f stops to vary."""
+    edges = np.union1d(lead.band_edges, lead.other.band_edges)
+    edges = edges[(edges > low - tail) & (edges < high + tail)]
+    flat = (low + tail, high - tail) if low + tail < high - tail else ()
+    bounds = np.unique([low - tail, *flat, high + tail, *edges])
+    return [
+        _Piece(a, b, a in edges, b in edges, width if flat and flat[0] <= a and b <= flat[1] else sharp)
+        for a, b in pairwise(bounds)
+    ]
+
+
+def _legendre(lead: Lead, pieces: list[_Piece]) -> Iterator[Nodes]:
     panels = 1
-    first = 24 * width
     while True:
-        parts = [
-            _piece(a, b, k > 0, k < len(edges), panels * math.ceil((b - a) / first))
-            for k, (a, b) in enumerate(pairwise(bounds))
-            if b > a
-        ]
-        energies, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+        rules = [_rule(piece, panels) for piece in pieces]
+        energies, weights = (np.concatenate(column) for column in zip(*rules, strict=True))
         yield Nodes(energies, weights * _weight(lead, energies), 0.0)
         panels *= 2
 
 
-def _piece(a: float, b: float, root_a: bool, root_b: bool, panels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Composite rule on [a, b] for a function with square roots at the marked ends."""
+def _rule(piece: _Piece, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Composite Gauss-Legendre with square roots at band edges taken away."""
+    length = piece.stop - piece.start
+    panels = factor * math.ceil(length / (LONGEST * piece.width))
     x, w = np.polynomial.legendre.leggauss(PANEL)
-    # s in (0, 1); E = a + (b - a) p(s) with p' = 0 at the marked ends
     s = ((np.arange(panels)[:, None] + 0.5 * (x + 1)) / panels).ravel()
     ds = np.tile(0.5 * w / panels, panels)
-    if root_a and root_b:
+    # E = start + length p(s) with p' = 0 at band edges
+    if piece.edge_at_start and piece.edge_at_stop:
         p, slope = s * s * (3 - 2 * s), 6 * s * (1 - s)
-    elif root_a:
+    elif piece.edge_at_start:
         p, slope = s * s, 2 * s
-    elif root_b:
+    elif piece.edge_at_stop:
         p, slope = 1 - (1 - s) ** 2, 2 * (1 - s)
     else:
         p, slope = s, np.ones_like(s)
-    return a + (b - a) * p, (b - a) * slope * ds
+    return piece.start + length * p, length * slope * ds

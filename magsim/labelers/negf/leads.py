@@ -28,6 +28,11 @@ class Lead:
     side: str
 
     @property
+    def other(self) -> Lead:
+        """The lead at the other end."""
+        return Lead(self.strip, "R" if self.side == "L" else "L")
+
+    @property
     def mu(self) -> float:
         """Chemical potential."""
         return self.strip.chemical_potentials[0 if self.side == "L" else 1]

@@ -94,7 +94,10 @@ class Columns:
                 matrix -= t2 * green[x + 1] if x < last else far
             if x == 0:
                 matrix -= near
-            block_inverse(matrix[:, None], xp)
+            if self.strip.gamma_bath > 0:
+                block_inverse(matrix[:, None], xp)
+            else:  # without a bath the imaginary part is not definite: pivots are needed
+                matrix[...] = xp.linalg.inv(matrix)
         return green, near, far
 
 
