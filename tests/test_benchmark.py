@@ -146,7 +146,7 @@ def test_labels_by_green_functions_are_timed_beside_lapack_with_their_error(
     assert (folder / "report.html").read_text().count("<img") == 1
 
 
-@pytest.mark.parametrize("parts", ["[]", "[llg,llg]", "[labels]"])
+@pytest.mark.parametrize("parts", ["[]", "[llg,llg]", "[label]"])
 def test_parts_of_the_benchmark_are_named(parts: str) -> None:
     with pytest.raises(
         ConfigError, match=r"task\.parts.*labelers, kpm, probing, llg, models, training, classical, negf"

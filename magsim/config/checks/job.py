@@ -20,7 +20,19 @@ from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
 from magsim.learning.zoo import where_models_lie, zoo_file
 
-PARTS = ("labelers", "kpm", "probing", "llg", "models", "training", "classical", "negf")
+PARTS = (
+    "labelers",
+    "kpm",
+    "probing",
+    "llg",
+    "models",
+    "training",
+    "classical",
+    "negf",
+    "updates",
+    "fields",
+    "labels",
+)
 RESUMABLE = ("label", "train", "simulate", "agreement", "pipeline", "active")
 SPLITS = ("test", "validation", "train", "all")
 

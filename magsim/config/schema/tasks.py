@@ -56,7 +56,7 @@ class ExportTask(TaskConfig):
 class BenchmarkTask(TaskConfig):
     """Rates of labels, training and dynamics."""
 
-    parts: list[str] = MISSING  # labelers, kpm, probing, llg, models, training, classical, negf
+    parts: list[str] = MISSING  # of magsim.tasks.benchmark: what is measured
     shapes: list[list[int]] = MISSING  # lattices of the dynamics
     models: list[str] = MISSING  # whose cost is measured: options of model, or presets that train one
     label_shapes: list[list[int]] = MISSING  # lattices of single labels by Green's functions

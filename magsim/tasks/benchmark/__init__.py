@@ -9,7 +9,13 @@ Each of ``task.parts`` is a module:
 - :mod:`.electrons` -- labels, and LLG with the exact and the learned field (part ``llg``),
 - :mod:`.models` -- cost of learned fields, beside the published equivariant network on ``e3nn``,
 - :mod:`.training` -- samples per second of the training,
-- :mod:`.classical` -- spin updates of a classical field, beside the ``spirit`` package.
+- :mod:`.classical` -- spin updates of a classical field, beside the ``spirit`` package,
+
+and three for a GPU (they run on a CPU, too, on smaller lattices):
+
+- :mod:`.updates` -- spin updates of classical fields on a large lattice,
+- :mod:`.zoo_fields` -- the zoo on a large lattice, and a step beside an exact one (part ``fields``),
+- :mod:`.label_rates` -- labels per second on the device and on the processor (part ``labels``).
 
 :mod:`.timing` says how a rate is measured, and on which machine; :mod:`.tables` shows the results.
 """
@@ -27,11 +33,14 @@ from magsim.tasks.benchmark import (
     driven,
     electrons,
     kpm,
+    label_rates,
     labelers,
     models,
     probing,
     tables,
     training,
+    updates,
+    zoo_fields,
 )
 from magsim.tasks.benchmark.timing import machine
 from magsim.tasks.build import torch_device
@@ -46,6 +55,9 @@ PARTS: dict[str, Any] = {
     "training": training,
     "classical": classical,
     "negf": driven,
+    "updates": updates,
+    "fields": zoo_fields,
+    "labels": label_rates,
 }
 
 

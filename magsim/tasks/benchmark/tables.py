@@ -11,10 +11,21 @@ from omegaconf import DictConfig
 
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.runs import Run
-from magsim.tasks.benchmark import classical, driven, electrons, kpm, labelers, model_table, probing, training
+from magsim.tasks.benchmark import (
+    classical,
+    driven,
+    electrons,
+    kpm,
+    label_rates,
+    labelers,
+    model_table,
+    probing,
+    training,
+    updates,
+    zoo_fields,
+)
+from magsim.tasks.benchmark.console_table import print_table
 from magsim.tasks.pages import publish
-
-WIDTH = 110  # of a table in a log file
 
 
 def describe(machine: Mapping[str, Any]) -> list[str]:
@@ -201,6 +212,9 @@ SECTIONS: dict[str, Callable[[DictConfig, Run, Any], Section]] = {
     "training": _training_section,
     "classical": _classical_section,
     "negf": driven.section,
+    "updates": updates.section,
+    "fields": zoo_fields.section,
+    "labels": label_rates.section,
 }
 CARDS: dict[str, Callable[[Any], list[Metric]]] = {
     "labelers": _labelers_cards,
@@ -208,25 +222,10 @@ CARDS: dict[str, Callable[[Any], list[Metric]]] = {
     "llg": _llg_cards,
     "classical": _classical_cards,
     "negf": driven.cards,
+    "updates": updates.cards,
+    "fields": zoo_fields.cards,
+    "labels": label_rates.cards,
 }
-
-
-def print_table(table: Table) -> None:
-    """A table of the report in the terminal."""
-    from rich.console import Console
-    from rich.table import Table as RichTable
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH)
-    drawn = RichTable(title=table.caption, title_justify="left")
-    cells = table.cells()
-    for k, column in enumerate(table.columns):
-        numeric = bool(cells) and cells[0][k][1]
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in cells:
-        drawn.add_row(*(text for text, _ in row))
-    console.print(drawn)
 
 
 def _llg_table(rows: Sequence[electrons.Row]) -> Table:

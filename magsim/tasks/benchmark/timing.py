@@ -6,7 +6,8 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib import metadata
@@ -43,6 +44,15 @@ def time_calls(work: Callable[[], Any], budget: float) -> Timing:
         now = time.perf_counter()
         spent.append(now - start)
     return Timing(statistics.median(spent), len(spent))
+
+
+@contextmanager
+def attempt(what: str, failures: list[str]) -> Iterator[None]:
+    """Lets the other measurements go on where this one fails, and notes why."""
+    try:
+        yield
+    except Exception as error:  # of any library or driver
+        failures.append(f"{what}: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
 
 
 def machine(device: str) -> dict[str, Any]:
