@@ -14,7 +14,7 @@ from magsim.hamiltonian.driven import DrivenStrip
 from magsim.labelers.negf.fermi_nodes import half_fermi
 from magsim.labelers.negf.leads import Lead
 
-WORST = 1e6  # condition of the eigenvectors up to which they are used
+WORST = 1e7  # condition of the eigenvectors (1-norm) up to which they are used
 
 
 def density_matrix(strip: DrivenStrip, spins: np.ndarray, *, schur: bool | None = None) -> np.ndarray:
@@ -47,8 +47,9 @@ def density_matrix(strip: DrivenStrip, spins: np.ndarray, *, schur: bool | None 
     mus = strip.chemical_potentials
     if not schur:
         z, X = scipy.linalg.eig(h_eff)
-        if schur is False or np.linalg.cond(X) < WORST:
-            return _by_eigenvectors(z, X, gammas, mus, strip.T)
+        Y = np.linalg.inv(X)
+        if schur is False or np.linalg.norm(X, 1) * np.linalg.norm(Y, 1) < WORST:
+            return _by_eigenvectors(z, X, Y, gammas, mus, strip.T)
     return _by_schur(h_eff, gammas, mus, strip.T)
 
 
@@ -85,9 +86,8 @@ def _check(strip: DrivenStrip) -> None:
 
 
 def _by_eigenvectors(
-    z: np.ndarray, X: np.ndarray, gammas: list[np.ndarray], mus: tuple[float, ...], T: float
+    z: np.ndarray, X: np.ndarray, Y: np.ndarray, gammas: list[np.ndarray], mus: tuple[float, ...], T: float
 ) -> np.ndarray:
-    Y = np.linalg.inv(X)
     inner = np.zeros_like(X)
     for gamma, mu in zip(gammas, mus, strict=True):
         x = 1j * (z - mu)
