@@ -31,6 +31,8 @@ DRIVEN = [
     ("hamiltonian.mu_L=-1", "hamiltonian.mu_R=null", "both or none"),
     ("hamiltonian.lead_moment_L=[1,1]", "hamiltonian.lead_moment_L=[1.0, 1.0]", "three numbers"),
     ("hamiltonian.lead_moment_R=[1,1,0]", "hamiltonian.lead_moment_R=[1.0, 1.0, 0.0]", "at most 1"),
+    ("task=spectrum", "hamiltonian.name=driven", "closed systems"),
+    ("task=locality task.state=[ordered]", "task.texture=null", "name one"),
     ("labeler=ed", "labeler.name=ed", "only labeler=negf"),
     ("labeler=greens", "labeler.name=greens", "only labeler=negf"),
     ("labeler=kpm", "labeler.name=kpm", "only labeler=negf"),

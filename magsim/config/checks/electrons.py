@@ -29,6 +29,9 @@ def _locality(cfg: DictConfig) -> None:
     if "ordered" in state:
         positive(cfg, "task.angle")
         _texture(cfg, "task.texture")
+        named = cfg.task.texture is not None or cfg.hamiltonian.name != "driven"
+        words = "null takes the texture of the lowest energy, and a driven strip has none: name one."
+        require(cfg, "task.texture", named, words)
     if "thermal" in state:
         positive(cfg, "task.burn_in")
         positive(cfg, "task.temperature", null="hamiltonian.T")
@@ -68,6 +71,8 @@ def _radii(cfg: DictConfig) -> None:
 
 
 def _spectrum(cfg: DictConfig) -> None:
+    words = "task=spectrum is of closed systems: the levels of a driven strip are complex."
+    require(cfg, "hamiltonian.name", cfg.hamiltonian.name != "driven", words)
     positive(cfg, "task.eta")
     positive(cfg, "task.mesh", null="as many as take seconds")
     finite(cfg, "task.energies")
