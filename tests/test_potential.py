@@ -14,10 +14,11 @@ from random_models import DRIVEN, STRIP, driven
 from short_training import fit
 from test_equivariant import WithoutEnergy
 
+from magsim.config import compose
 from magsim.datasets.store import open_dataset
 from magsim.descriptors import BispectrumDescriptor
 from magsim.descriptors.around import AutogradAround
-from magsim.dynamics import LearnedField, load_field
+from magsim.dynamics import LearnedField, Quench, evolve, load_field, make_integrator
 from magsim.errors import ConfigError
 from magsim.lattice import make_lattice, site_permutations
 from magsim.learning.checkpoint import model_facts, save_model
@@ -26,6 +27,7 @@ from magsim.models import PotentialModel, build_model
 from magsim.models.linear import tangent_frame
 from magsim.spins import random_spins, transverse
 from magsim.tasks.evaluate import predict, response_errors
+from magsim.tasks.simulate import build_field
 
 BIASED = ("summed", "sitewise", "direct")
 SPINS = torch.tensor(random_spins(STRIP.n_sites, np.random.default_rng(1), (1,)))
@@ -317,3 +319,21 @@ def test_the_response_is_the_change_of_the_field_of_the_same_spins(tmp_path: Pat
         assert found["torque_error"] == pytest.approx(0.75)
     assert errors["response eV=1"]["torque_rms"] > 1.5 * errors["response eV=0.5"]["torque_rms"]
     assert response_errors(data, np.arange(24, 40), data.field[24:40]) == {}
+
+
+def test_a_simulation_with_a_learned_field_takes_the_bias_of_the_strip(tmp_path: Path) -> None:
+    model = driven(form="sitewise", voltage_input=True)
+    kind = {"name": "potential", "hidden": [16, 8], "form": "sitewise", "voltage_input": True}
+    save_model(tmp_path / "model.safetensors", model, model_facts(STRIP, DRIVEN, kind))
+    job = ["task=simulate", "compute=cpu", f"checkpoint={tmp_path / 'model.safetensors'}", "lattice=square"]
+    job += ["lattice.shape=[7,4]", "lattice.boundary=[open,periodic]", "hamiltonian=driven", "labeler=negf"]
+    start = torch.tensor(random_spins(28, np.random.default_rng(5), (2,)))
+    ends = []
+    for voltage in (0.0, 1.0):
+        cfg = compose([*job, f"hamiltonian.voltage={voltage}", "compute.precision=float64"])
+        field, identity, _ = build_field(cfg, STRIP.with_shape((7, 4)))
+        assert identity["voltage"] == voltage
+        *_, last = evolve(field, start, make_integrator("heun", 0.05, 0.3), Quench(4, 2), seed=0)
+        assert bool(last.energy.isnan().all())
+        ends.append(last.spins)
+    assert 1e-5 < float((ends[1] - ends[0]).abs().max()) < 0.5
