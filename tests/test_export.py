@@ -69,6 +69,23 @@ def test_an_exported_file_holds_the_model_and_its_history(workshop: Path, tmp_pa
         np.testing.assert_array_equal(one, other)
 
 
+def test_rounded_weights_halve_the_file_and_are_what_is_measured(workshop: Path, tmp_path: Path) -> None:
+    run, data = workshop / "trained", workshop / "synthetic.npz"
+    files = {kind: tmp_path / f"{kind}.safetensors" for kind in ("float32", "float16")}
+    for kind, file in files.items():
+        words = [*EXPORT, f"checkpoint={run}", f"output={file}", f"task.weights={kind}", f"data.path={data}"]
+        assert main(words) == 0
+    weights = {kind: load_checkpoint(file)[0] for kind, file in files.items()}
+    assert weights["float16"]["weight"].dtype == torch.float16
+    assert torch.equal(weights["float16"]["mean"], weights["float32"]["mean"])
+    facts = read_facts(files["float16"])
+    of_training, of_these = facts["errors"]
+    assert of_these["weights"] == facts["hash"] != of_training["weights"]
+    spins = random_spins(36, np.random.default_rng(0))
+    full, rounded = (magsim.load_field(file)(spins)[1] for file in files.values())
+    assert 0 < np.abs(full - rounded).max() < 2e-3 * np.abs(full).max()
+
+
 def test_a_run_goes_into_the_zoo_with_nothing_typed(workshop: Path, tmp_path: Path) -> None:
     """But source and licence of data that the program does not know."""
     run, data = workshop / "trained", workshop / "synthetic.npz"

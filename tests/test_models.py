@@ -55,6 +55,22 @@ def test_a_single_precision_field_is_the_finite_difference_to_one_in_ten_thousan
         assert abs((field * direction).sum() + slope) < 1e-4 * rms
 
 
+@pytest.mark.parametrize("point_group", ["lattice", "mirror_y"])
+def test_a_model_with_larger_cutoffs_begins_with_the_field_of_one_with_smaller(point_group: str) -> None:
+    lattice = make_lattice("square", (7, 7))
+    own = {"channels": 3, "chirality_cutoff": 1.5, "point_group": point_group}
+    descriptor = {**BISPECTRUM, **own, "cutoff": 1.5}
+    spins = random_spins(49, np.random.default_rng(0))
+    small = trained(lattice, BP, **own, cutoff=1.5)
+    wider = {"cutoff": 2.3, "chirality_cutoff": 2.0}
+    large = build_model(lattice, descriptor | wider, BP).double()
+    large.adopt(small)
+    np.testing.assert_allclose(LearnedField(large)(spins)[1], LearnedField(small)(spins)[1], atol=1e-12)
+    for other in (descriptor | wider | {"channels": 4}, descriptor | {"cutoff": 1.0, "bond_cutoff": 1.0}):
+        with pytest.raises(ValueError, match=r"cutoff"):
+            build_model(lattice, other, BP).double().adopt(small)
+
+
 def test_the_field_has_no_part_along_the_spins() -> None:
     spins = random_spins(25, np.random.default_rng(0))
     field = LearnedField(trained(SMALL))(spins)[1]

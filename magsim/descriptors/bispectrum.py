@@ -23,6 +23,7 @@ arXiv:2501.06171; Bartok, Kondor, Csanyi, Phys. Rev. B 87, 184115, doi:10.1103/P
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,34 @@ class BispectrumDescriptor(ElementDescriptor):
             return self.mixtures[k]
         fixed = getattr(self, f"reference_{k}")
         return torch.cat([torch.eye(len(fixed), dtype=fixed.dtype, device=fixed.device), fixed], dim=1)
+
+    @torch.no_grad()
+    def adopt(self, other: BispectrumDescriptor) -> None:
+        """Take the learned channels of a descriptor of smaller cutoffs. What it does not see has no weight:
+        the invariants are its own.
+
+        Raises:
+            ValueError: it differs in more than the cutoffs, or sees what this one does not.
+        """
+        cutoffs = {
+            name: getattr(self.options, name) for name in ("cutoff", "bond_cutoff", "chirality_cutoff")
+        }
+        if self.options.channels is None or replace(other.options, **cutoffs) != self.options:
+            raise ValueError("it differs in more than the cutoffs")
+        place, sign = (torch.tensor(found) for found in self.environment.places(other.environment))
+        own, theirs = self.transform.dense().double(), other.transform.dense().double()
+        for k, (block, before) in enumerate(zip(self.blocks, other.blocks, strict=True)):
+            d = block.irrep.dim
+            channels = torch.einsum(
+                "rc,rdm->cdm", other._mixture(k).double(), theirs[before.columns].unflatten(0, (-1, d))
+            )
+            wanted = channels.new_zeros(*channels.shape[:2], self.n_elements)
+            wanted[..., place] = channels * sign
+            basis = own[block.columns].unflatten(0, (-1, d))
+            mixture = torch.einsum("rdm,cdm->rc", basis, wanted) / d  # the rows are orthonormal
+            if not torch.allclose(torch.einsum("rc,rdm->cdm", mixture, basis), wanted, atol=1e-5):
+                raise ValueError("its irreps are in another basis")
+            self.mixtures[k].data.copy_(mixture)
 
     @property
     def n_vectors(self) -> int:

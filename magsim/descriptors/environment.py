@@ -57,6 +57,28 @@ class Environment:
                 result[g, target, k] = sign
         return result
 
+    def places(self, other: Environment) -> tuple[np.ndarray, np.ndarray]:
+        """Where the elements of another environment, bonds and then triangles, are among these ``(m,)``, and
+        their signs: the order of its members decides that of a chirality.
+
+        Raises:
+            ValueError: one of them is not there.
+        """
+        distance = np.linalg.norm(other.points[:, None] - self.points[None], axis=-1)
+        if distance.min(axis=1).max() > 1e-6:
+            raise ValueError("it sees points beyond the cutoff")
+        point, result, signs, start = distance.argmin(axis=1), [], [], 0
+        for tuples, theirs in ((self.bonds, other.bonds), (self.triangles, other.triangles)):
+            index = {tuple(sorted(t)): k for k, t in enumerate(tuples.tolist())}
+            for members in point[theirs]:
+                k = index.get(tuple(sorted(members.tolist())))
+                if k is None:
+                    raise ValueError("it has bonds or chiralities beyond the cutoffs")
+                result.append(start + k)
+                signs.append(_parity(members, tuples[k]) if len(members) == 3 else 1)
+            start += len(tuples)
+        return np.array(result), np.array(signs)
+
     def orbits(self, tuples: np.ndarray) -> list[np.ndarray]:
         """Indices of tuples that the group carries into each other, one array per orbit."""
         linked = np.abs(self.representation(tuples, odd=False)).sum(axis=0) > 0

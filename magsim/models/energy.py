@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from magsim.descriptors import Descriptor
+from magsim.descriptors import BispectrumDescriptor, Descriptor
 from magsim.lattice import Lattice, reach
 from magsim.models.base import SNAPSHOTS, Model
 from magsim.spins import transverse
@@ -67,6 +67,28 @@ class EnergyModel(Model):
             constant = deviation < CONSTANT * mean.abs().clamp(min=1.0)
             self.scale.copy_(torch.where(constant, 1.0, deviation))
             self.energy_scale.copy_(transverse(field, spins).pow(2).mean().sqrt())
+
+    def adopt(self, other: Model) -> None:
+        """As :meth:`Model.adopt`, also from a model of smaller cutoffs whose channels are learned: the first
+        field is its own.
+
+        Raises:
+            ValueError: it differs in more than the cutoffs.
+        """
+        own = getattr(self, "descriptor", None)
+        theirs = getattr(other, "descriptor", None)
+        if not isinstance(own, BispectrumDescriptor) or not isinstance(theirs, BispectrumDescriptor):
+            return super().adopt(other)
+        if own.options == theirs.options:
+            return super().adopt(other)
+        own.adopt(theirs)
+        others = {k: v for k, v in other.state_dict().items() if not k.startswith("descriptor.")}
+        try:
+            left = self.load_state_dict(others, strict=False)
+        except RuntimeError as error:
+            raise ValueError("its weights are not those of this model") from error
+        if left.unexpected_keys or any(not k.startswith("descriptor.") for k in left.missing_keys):
+            raise ValueError("its weights are not those of this model")
 
     @abstractmethod
     def site_energies(self, invariants: Tensor) -> Tensor:

@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from magsim.datasets.dataset import snapshot_hashes
 from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError
 from magsim.learning.checkpoint import find_checkpoint, load_checkpoint, load_model
-from magsim.learning.model_file import write_model_file
+from magsim.learning.model_file import weights_hash, write_model_file
 from magsim.models import Model
 from magsim.runs import Run
 from magsim.tasks import evaluate as evaluation
@@ -36,10 +37,15 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     run.headline("Export")
     facts = facts | _history(cfg, run, source, facts)
     metrics: dict[str, Any] = {}
-    for data in paths(cfg.data.path) if cfg.data.path else ():
-        metrics = _measure(cfg, run, source, facts, data)
     target = _target(cfg, run)
     written = {"safetensors": target}
+    if cfg.task.weights == "float16":
+        weights = rounded(weights, load_model(source))
+        facts["hash"] = weights_hash(weights)
+        source = target  # what is measured from here on are these weights
+        write_model_file(target, weights, facts)
+    for data in paths(cfg.data.path) if cfg.data.path else ():
+        metrics = _measure(cfg, run, source, facts, data)
     write_model_file(target, weights, facts)
     if set(cfg.task.formats) - {"safetensors"}:
         written |= _packages(cfg, run, source, facts, target)
@@ -52,6 +58,13 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         metrics[f"export/{kind}_bytes"] = path.stat().st_size
     run.artifact("model", target, facts["hash"])
     return metrics
+
+
+def rounded(weights: Mapping[str, Tensor], model: Model) -> dict[str, Tensor]:
+    """The learned weights of a model in float16, half the size. Statistics and the transforms that make
+    invariants stay as they are, so that every symmetry stays exact."""
+    learned = {name for name, _ in model.named_parameters()}
+    return {name: x.half() if name in learned else x for name, x in weights.items()}
 
 
 def _target(cfg: DictConfig, run: Run) -> Path:

@@ -17,6 +17,8 @@ def check_export(cfg: DictConfig) -> None:
     formats = value_of(cfg, "task.formats")
     allowed = bool(formats) and set(formats) <= set(FORMATS) and len(set(formats)) == len(formats)
     require(cfg, "task.formats", allowed, f"must be a list of {', '.join(FORMATS)}, each at most once.")
+    rounded = value_of(cfg, "task.weights") in ("float32", "float16")
+    require(cfg, "task.weights", rounded, "must be float32 or float16.")
     if cfg.task.shape is not None:
         check_shape(cfg, "task.shape")
     pair = cfg.task.source is None or len(cfg.task.source) == 2

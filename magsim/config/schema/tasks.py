@@ -49,6 +49,7 @@ class ExportTask(TaskConfig):
     shape: list[int] | None = MISSING  # lattice of the packages pt2 and aoti; null: that of the training
     measured: list[str] = MISSING  # runs that measured the errors of this model; empty: its own training
     source: list[str] | None = MISSING  # of the data, and their licence; null: known from their content
+    weights: str = MISSING  # float32 or float16, of what was learned; the file is half as large
     zoo: str | None = MISSING  # a name: also into magsim/zoo, with an entry in its manifest
 
 
