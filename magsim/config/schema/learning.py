@@ -133,7 +133,7 @@ class TrainerConfig:
     split_seed: int | None = MISSING  # of the split; null: seed. The members of a committee share it
     max_snapshots: int | None = MISSING  # of the training part, classes of state in turn; null: all
     grad_clip: float | None = MISSING  # largest norm of the gradient; null: no clipping
-    # trained model to begin with, a run folder or file, of the same kind; learned channels: or smaller cutoffs
+    # trained model to begin with, run folder or file, of the same kind; learned channels: or smaller cutoffs
     start: str | None = MISSING
     parity_every: int | None = MISSING  # epochs between figures of predicted against exact torques
     devices: int = MISSING  # processes (CPU) or GPUs that share every batch
