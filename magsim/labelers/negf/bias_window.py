@@ -12,11 +12,11 @@ import numpy as np
 from magsim.labelers.negf.leads import Lead
 
 PANEL = 12  # Gauss-Legendre points of a panel
-LONGEST = 24  # panels, in units of the narrowest half width
+LONGEST = 32  # panels, in units of the narrowest half width
 COARSEST = 16  # step of the trapezoidal rule, likewise: no level is missed by two steps in a row
 SHARP = 0.25  # pi T below so many half widths: f is a step
 NARROWEST = 2e-3  # half width that is looked for where there is no bath
-FIRST, FASTEST = 1.75, 2.0  # powers by which the error is taken to fall from one level to the next
+FASTEST = 1.6  # power by which errors are taken to fall from one level to the next, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Nodes:
     keep: float
 
 
-def bias_levels(lead: Lead, tolerance: float) -> Iterator[Nodes]:
+def bias_levels(lead: Lead, accuracy: float, tail: float) -> Iterator[Nodes]:
     """Finer and finer rules for the window of one lead.
 
     With wide bands at T > 0 the integrand is analytic in a strip around the real axis and falls off at both
@@ -40,39 +40,37 @@ def bias_levels(lead: Lead, tolerance: float) -> Iterator[Nodes]:
 
     Args:
         lead: whose occupation it is.
-        tolerance: occupations below are left out.
+        accuracy: of the integral, roughly.
+        tail: occupations below are left out.
     """
     strip, bath = lead.strip, lead.strip.chemical_potentials[2]
     low, high = min(lead.mu, bath), max(lead.mu, bath)
     if low == high:
         return
-    digits = math.log(1 / tolerance)
-    tail, smooth = strip.T * digits, math.pi * strip.T
+    beyond, smooth = strip.T * math.log(1 / tail), math.pi * strip.T
     width = max(0.5 * strip.gamma_bath, NARROWEST)
     if strip.leads == "wide_band" and smooth > SHARP * width:
-        # the second level is what f needs, where no level is narrower
-        step = min(2 * FIRST * math.pi * smooth / digits, COARSEST * width)
-        yield from _trapezoidal(lead, low - tail, high + tail, step)
+        # the third level is what f needs, where no level is narrower
+        step = min(4 * FASTEST * math.pi * smooth / math.log(1 / accuracy), COARSEST * width)
+        yield from _trapezoidal(lead, low - beyond, high + beyond, step)
         return
-    yield from _legendre(lead, _pieces(lead, low, high, tail, width, min(width, smooth or width)))
+    yield from _legendre(lead, _pieces(lead, low, high, beyond, width, min(width, smooth or width)))
 
 
-def remaining(change: np.ndarray, before: np.ndarray | None, scale: np.ndarray) -> np.ndarray:
-    """Estimated error of a level, ``scale (change/scale)^p``.
+def remaining(change: np.ndarray, before: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Estimated error of a level, ``4 scale (change/scale)^p``.
 
     Errors fall exponentially with the number of points, so that twice as many square them; less fast where
-    the levels of the system have many widths. p is measured as soon as there are three levels.
+    the levels of the system have many widths. So p is measured, on three levels, and not trusted above 1.6.
 
     Args:
         change: ``(B,)`` difference to the level before.
-        before: ``(B,)`` the same of the level before, or None.
+        before: ``(B,)`` the same of the level before.
         scale: ``(B,)`` size of the integral.
     """
-    relative = np.clip(change / scale, 1e-16, 0.999)
-    power = np.full_like(relative, FIRST)
-    if before is not None:
-        power = np.clip(np.log(relative) / np.log(np.clip(before / scale, 1e-16, 0.999)), 1.0, FASTEST)
-    return scale * relative**power
+    relative, earlier = (np.clip(values / scale, 1e-16, 0.999) for values in (change, before))
+    power = np.clip(np.log(relative) / np.log(earlier), 1.0, FASTEST)
+    return 4 * scale * relative**power
 
 
 def _weight(lead: Lead, energies: np.ndarray) -> np.ndarray:

@@ -52,6 +52,7 @@ class Levels:
     wide: float
 
 
+@lru_cache(maxsize=64)  # a bias that changes with time leaves the bath as it is
 def fermi_nodes(levels: Levels, mu: float, T: float, tolerance: float) -> FermiNodes:
     """As few nodes as give every occupation to ``tolerance``, at most 400.
 

@@ -25,7 +25,8 @@ from magsim.labelers.negf.recursion import Columns, equilibrium, injected
 NUMBERS = 20_000  # of a column that are worked on together on the CPU, to stay in its cache
 ENERGIES = 8192  # that are solved together on a GPU, at most
 BATCH = {"cpu": 16, "cuda": 256}  # configurations
-SHARE = 0.1  # of the tolerance that is for the equilibrium part, where nodes are cheap
+SHARE = 0.1  # of the tolerance that is for the equilibrium part, where energies are cheap
+TAIL = 0.1  # that is for occupations beyond the ends of a bias window
 MOST_LEVELS = 12
 
 
@@ -157,8 +158,10 @@ class NEGFLabeler:
         error, solved = np.zeros(batch), np.zeros(batch, dtype=np.int64)
         active, last = np.arange(batch), None
         left, right, bath = self.strip.chemical_potentials
-        allowed = (1 - 2 * SHARE) * self.tolerance / max(1, (left != bath) + (right != bath))
-        for level, rule in enumerate(bias_levels(columns.near, 0.1 * self._occupation_tolerance)):
+        allowed = (1 - SHARE) * self.tolerance / max(1, (left != bath) + (right != bath))
+        for level, rule in enumerate(
+            bias_levels(columns.near, self.tolerance, TAIL * self._occupation_tolerance)
+        ):
             owner = np.repeat(active, len(rule.energies))
             every = np.tile(rule.energies, len(active)), np.tile(rule.weights, len(active))
             before = total
@@ -168,9 +171,11 @@ class NEGFLabeler:
             if level == 0:
                 continue
             change = np.abs(self._field(total) - self._field(before)).max(axis=(1, 2))
+            last, before_last = change, last
+            if before_last is None:
+                continue
             scale = np.abs(self._field(total)).max(axis=(1, 2)) + 1e-300
-            error[active] = remaining(change, last, scale)[active]
-            last = change
+            error[active] = remaining(change, before_last, scale)[active] + TAIL * self.tolerance
             active = active[error[active] > allowed]
             if not len(active) or level == MOST_LEVELS:
                 break
