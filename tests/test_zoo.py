@@ -25,7 +25,7 @@ HERE = os.environ | {"PYTHONPATH": str(Path(magsim.__file__).parents[1]), "OMP_N
 DATA = Path(__file__).parent / "data"
 EXCERPTS = {
     data.content_hash: data
-    for data in (open_dataset(file, learnable=False) for file in sorted(DATA.glob("*.npz")))
+    for data in (open_dataset(file, learnable=False) for file in sorted(DATA.glob("*[0-9]x[0-9]*.npz")))
 }
 MODELS = magsim.zoo_models()
 # (model, measurement) for all measurements on the excerpts of published data in tests/data
