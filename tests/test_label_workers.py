@@ -141,6 +141,7 @@ def test_what_ends_every_worker_stops_the_job(outputs: Path, monkeypatch, capsys
     assert "out of memory?" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_parts_of_other_workers_are_used_by_any_later_session(outputs: Path, monkeypatch, capsys) -> None:
     """Stopped after n pieces for two workers; gone on with alone, or with three workers and other pieces."""
     whole = serial(outputs / "whole.zarr", *SMALL)

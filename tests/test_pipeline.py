@@ -67,6 +67,7 @@ def test_the_comparison_starts_from_exact_states_that_the_training_has_not_seen(
     np.testing.assert_array_equal(learned.spins(0), dataset.spins[starts])
 
 
+@pytest.mark.slow
 def test_a_continued_main_job_keeps_the_model_and_goes_on_with_the_large_run(
     folder: Path, outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

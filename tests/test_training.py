@@ -194,6 +194,7 @@ def double_exchange_quench(path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_single_published_quench_is_trained_on_with_a_held_out_block_of_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
