@@ -6,6 +6,7 @@ bath with Gamma = 0.02, mu = -3.2, eV = 0.2, T = 0.02.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -43,6 +44,7 @@ class Row:
         nodes: energies of a label.
         still: of these in the equilibrium part.
         seconds: of a label, in batches of ``batch``.
+        cpu: seconds of a label on the processor, all threads together, which other jobs hardly change.
         batch: configurations of a call.
         error: largest error of a component of the transverse field.
         stated: the error that the label states.
@@ -53,6 +55,7 @@ class Row:
     nodes: int
     still: int
     seconds: float
+    cpu: float
     batch: int
     error: float
     stated: float
@@ -135,7 +138,9 @@ def _row(
     strip: DrivenStrip, device: str, tolerance: float, spins: np.ndarray, exact: Labels, seconds: float
 ) -> Row:
     labeler = NEGFLabeler(strip, device, tolerance=tolerance)
+    start = time.process_time()
     labels = labeler.label(spins[:1])
+    cpu = time.process_time() - start
     error = transverse(labels.field - exact.field, spins[:1])
     return Row(
         shape=list(strip.lattice.shape),
@@ -143,6 +148,7 @@ def _row(
         nodes=int(labels.extra["nodes"][0]),
         still=len(labeler.equilibrium_nodes.z),
         seconds=time_calls(lambda: labeler.label(spins), seconds).seconds / len(spins),
+        cpu=cpu,
         batch=len(spins),
         error=float(np.abs(error).max()),
         stated=float(labels.error[0]),
@@ -210,8 +216,10 @@ def cards(result: Result) -> list[Metric]:
 
 
 def _labels_table(rows: Sequence[Row]) -> Table:
-    columns = ("strip", "tolerance", "energies", "equilibrium", "seconds", "batch", "error", "stated")
-    cells = [[r.name, r.tolerance, r.nodes, r.still, r.seconds, r.batch, r.error, r.stated] for r in rows]
+    columns = ("strip", "tolerance", "energies", "equilibrium", "seconds", "CPU", "batch", "error", "stated")
+    cells = [
+        [r.name, r.tolerance, r.nodes, r.still, r.seconds, r.cpu, r.batch, r.error, r.stated] for r in rows
+    ]
     return Table(columns, cells, "Driven labels: energies and seconds each")
 
 
