@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,14 @@ HARNESS = """
 #include <complex>
 #include <thread>
 #include <vector>
-using std::complex;
+using std::complex, std::conj, std::real, std::imag, std::arg;  // as complex.cuh does
 #define __global__
-#define __shared__
 struct Three { int x, y; };
 thread_local Three threadIdx, blockIdx;
 const Three blockDim{4, 4};
 std::barrier barrier(16);
 void __syncthreads() { barrier.arrive_and_wait(); }
-typedef REAL real;
-typedef complex<real> number;
-char memory[1 << 16];
+alignas(16) char memory[1 << 16];
 """
 MAIN = """
 extern "C" void launch(int count, number* m, long long matrix, long long row, int n, number* pivots) {
@@ -63,10 +61,10 @@ class HostCupy:
     def RawKernel(self, code: str, name: str) -> Any:
         assert name == "eliminate"
         real = "float" if "typedef float" in code else "double"
-        body = code.partition("typedef complex<real> number;")[2]
-        body = body.replace("extern __shared__ char shared[];", "char* shared = memory;")
+        body = code.replace("#include <cupy/complex.cuh>", "")
+        body = body.replace("extern __shared__ __align__(16) char shared[];", "char* shared = memory;")
         source, library = self.folder / f"{real}.cpp", self.folder / f"{real}.so"
-        source.write_text(HARNESS.replace("REAL", real) + body + MAIN)
+        source.write_text(HARNESS + body + MAIN)
         command = ["g++", "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", "-o", library, source]
         subprocess.run(command, check=True)
         launch = ctypes.CDLL(str(library)).launch
@@ -78,25 +76,54 @@ class HostCupy:
             launch(count, m.ctypes.data_as(ctypes.c_void_p), wide(int(matrix)), wide(int(row)), int(n),
                    pivots.ctypes.data_as(ctypes.c_void_p))  # fmt: skip
 
+        kernel.compile = lambda: None
         return kernel
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
-@pytest.mark.parametrize("dtype", [np.complex128, pytest.param(np.complex64, marks=pytest.mark.slow)])
-def test_the_elimination_of_the_gpu_run_on_a_cpu_inverts(dtype: Any, tmp_path: Path) -> None:
+class RefusingCupy:
+    """numpy in the place of a cupy whose CUDA compiles no kernel."""
+
+    empty = staticmethod(np.empty)
+
+    class cuda:
+        class compiler:
+            class CompileException(Exception):
+                pass
+
+    class RawKernel:
+        def __init__(self, code: str, name: str) -> None:
+            pass
+
+        def compile(self) -> None:
+            raise RefusingCupy.cuda.compiler.CompileException("kern.cu(3): error: no\nmore")
+
+
+def eliminates(xp: Any, dtype: Any) -> None:
     """The corner of larger matrices, as the recursion hands it over."""
     draw = np.random.default_rng(0)
     whole = draw.normal(size=(3, 9, 9)) + 1j * draw.normal(size=(3, 9, 9))
     whole = (whole + whole.conj().swapaxes(1, 2) + 2j * np.eye(9)).astype(dtype)
     corner, before = whole[:, 2:, 2:], whole.copy()
-    pivots = cuda.eliminate(corner, HostCupy(tmp_path))
+    pivots = cuda.eliminate(corner, xp)
     accuracy = 1e-12 if dtype is np.complex128 else 1e-4
-    inverse = np.linalg.inv(before[:, 2:, 2:])
-    np.testing.assert_allclose(corner, inverse, rtol=0, atol=accuracy)
+    np.testing.assert_allclose(corner, np.linalg.inv(before[:, 2:, 2:]), rtol=0, atol=accuracy)
     sign, log = np.linalg.slogdet(before[:, 2:, 2:])
     np.testing.assert_allclose(pivots.prod(axis=1), sign * np.exp(log), rtol=100 * accuracy)
     assert (whole[:, :2] == before[:, :2]).all()
     assert (whole[:, :, :2] == before[:, :, :2]).all()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
+@pytest.mark.parametrize("dtype", [np.complex128, pytest.param(np.complex64, marks=pytest.mark.slow)])
+def test_the_elimination_of_the_gpu_run_on_a_cpu_inverts(dtype: Any, tmp_path: Path) -> None:
+    eliminates(HostCupy(tmp_path), dtype)
+
+
+def test_where_the_kernel_cannot_be_compiled_arrays_eliminate_after_one_warning() -> None:
+    with pytest.warns(RuntimeWarning, match=r"cannot compile.*error: no\)"):
+        eliminates(RefusingCupy, np.complex128)
+    with warnings.catch_warnings(action="error"):
+        eliminates(RefusingCupy, np.complex128)
 
 
 def test_a_matrix_of_the_largest_size_fits_into_shared_memory() -> None:

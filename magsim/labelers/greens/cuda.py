@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 
 SHARED = 48 * 1024  # bytes that every GPU gives a block of threads
 THREADS = 16  # in each direction
+# complex.cuh takes names such as `real` for itself
 PREAMBLE = """
 #include <cupy/complex.cuh>
-typedef REAL real;
-typedef complex<real> number;
+typedef REAL scalar;
+typedef complex<scalar> number;
 """
 SOURCE = """
 // The inverse in place of one n x n matrix for each block of threads, no row exchanges; its pivots.
@@ -21,7 +23,7 @@ SOURCE = """
 extern "C" __global__ void eliminate(
     number* matrices, const long long matrix, const long long row, const int n, number* pivots)
 {
-    extern __shared__ char shared[];
+    extern __shared__ __align__(16) char shared[];
     number* a = (number*) shared;
     number* column = a + n * n;
     number* m = matrices + matrix * blockIdx.x;
@@ -31,7 +33,7 @@ extern "C" __global__ void eliminate(
     __syncthreads();
     for (int k = 0; k < n; ++k) {
         const number pivot = a[k * n + k];
-        const number inverse = number(real(1)) / pivot;
+        const number inverse = number(scalar(1)) / pivot;
         __syncthreads();  // all have read the pivot
         if (y == 0)
             for (int j = x; j < n; j += blockDim.x) a[k * n + j] = j == k ? inverse : a[k * n + j] * inverse;
@@ -39,7 +41,7 @@ extern "C" __global__ void eliminate(
             for (int i = x; i < n; i += blockDim.x) {
                 if (i == k) continue;
                 column[i] = a[i * n + k];
-                a[i * n + k] = number(real(0));
+                a[i * n + k] = number(scalar(0));
             }
         if (x == 0 && y == 2) pivots[(long long) blockIdx.x * n + k] = pivot;
         __syncthreads();
@@ -67,15 +69,42 @@ def eliminate(matrices: Any, xp: ModuleType) -> Any:
     count, n, _ = matrices.shape
     size = matrices.dtype.itemsize
     pivots = xp.empty((count, n), dtype=matrices.dtype)
+    kernel = _kernel("float" if size == 8 else "double", xp)
+    if kernel is None:
+        _by_arrays(matrices, pivots)
+        return pivots
     block = matrices if matrices.strides[2] == size or n == 1 else xp.ascontiguousarray(matrices)
     arguments = (block, np.int64(block.strides[0] // size), np.int64(block.strides[1] // size), np.int32(n))
-    kernel = _kernel("float" if size == 8 else "double", xp)
     kernel((count,), (THREADS, THREADS), (*arguments, pivots), shared_mem=(n * n + n) * size)
     if block is not matrices:
         matrices[...] = block
     return pivots
 
 
+def _by_arrays(m: Any, pivots: Any) -> None:
+    for k in range(m.shape[-1]):
+        pivots[:, k] = m[:, k, k]
+        row = m[:, k, :] / pivots[:, k, None]
+        row[:, k] = 1 / pivots[:, k]
+        column = m[:, :, k].copy()
+        column[:, k] = 0
+        m[:, :, k] = 0
+        m[:, k, :] = row
+        m -= column[:, :, None] * row[:, None, :]
+
+
 @cache
 def _kernel(real: str, xp: ModuleType) -> Any:
-    return xp.RawKernel(PREAMBLE.replace("REAL", real) + SOURCE, "eliminate")
+    """None, with a warning, where this CUDA cannot compile it."""
+    kernel = xp.RawKernel(PREAMBLE.replace("REAL", real) + SOURCE, "eliminate")
+    try:
+        kernel.compile()
+    except xp.cuda.compiler.CompileException as error:
+        warnings.warn(
+            "the CUDA of this machine cannot compile the kernel that inverts blocks: array operations do it,"
+            f" several times slower ({str(error).strip().splitlines()[0]})",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return kernel
