@@ -53,12 +53,13 @@ def bond_profile(lattice: Lattice, spins: Any) -> Any:
 
 
 def afm_fm_wall_position(lattice: Lattice, spins: Any) -> Any:
-    """Where an antiferromagnet on the left ends and a ferromagnet begins, in columns.
+    """Where an antiferromagnet on the left ends and a ferromagnet begins, in columns:
 
-    Of all cuts the one with the most order to either side, ``max_X [sum_{x>X} c(x) - sum_{x<X} c(x)]`` for
-    the correlations c(x) of :func:`bond_profile`, and between the two bonds at the cut the zero of c by
-    linear interpolation. A wall that has left the strip is at its end: 0 where all is ferromagnetic, ``L_x -
-    1`` where all is antiferromagnetic.
+        x_w = sum_x [1 - c(x)]/2 ,
+
+    the antiferromagnetic share of the bonds along x, with their correlations c of :func:`bond_profile`. A
+    sharp wall between perpendicular domains at X + 1/2 is there; 0 where all is ferromagnetic, ``L_x - 1``
+    where all is antiferromagnetic. Unlike the zero of c it does not jump where a column hesitates.
 
     Args:
         spins: ``(..., N, 3)`` unit vectors.
@@ -70,15 +71,7 @@ def afm_fm_wall_position(lattice: Lattice, spins: Any) -> Any:
         ConfigError: the first direction is periodic, or has fewer than two columns.
     """
     _needs_open(lattice)
-    c = bond_profile(lattice, checked(lattice, spins))
-    xp = namespace(c)
-    order = xp.concatenate((c[..., :1] * 0, -2 * c.cumsum(-1)), -1)
-    cut = order.argmax(-1)[..., None]  # bonds to the left of it
-    bonds = lattice.shape[0] - 1
-    a, b = _taken(c, _clipped(cut - 1, bonds - 1)), _taken(c, _clipped(cut, bonds - 1))
-    place = cut - 0.5 + abs(a) / (abs(a) + abs(b) + (a == b))
-    inside = (cut > 0) & (cut < bonds)
-    return xp.where(inside, place, 1.0 * cut)[..., 0]
+    return (0.5 - 0.5 * bond_profile(lattice, checked(lattice, spins))).sum(-1)
 
 
 def domain_wall_position(lattice: Lattice, spins: Any) -> Any:
@@ -122,10 +115,6 @@ def _neighbours(lattice: Lattice) -> np.ndarray:
     """``(L_x,)`` mean number of nearest neighbours of the sites of a column."""
     count = np.bincount(lattice.shells(1)[0].i, minlength=lattice.n_sites).astype(float)
     return profile(lattice, count)
-
-
-def _clipped(index: Any, last: int) -> Any:
-    return namespace(index).clip(index, 0, last)
 
 
 def _taken(values: Any, index: Any) -> Any:
