@@ -146,6 +146,15 @@ def test_labels_by_green_functions_are_timed_beside_lapack_with_their_error(
     assert (folder / "report.html").read_text().count("<img") == 1
 
 
+def test_a_learned_field_is_timed_at_the_voltage_of_the_strip(tmp_path: Path) -> None:
+    strip = ("lattice=square", "lattice.boundary=[open,periodic]", "hamiltonian=driven", "labeler=negf")
+    model = ("model=potential", "model.voltage_input=true", "descriptor.cutoff=1.0", "model.hidden=[4]")
+    parts = ("task.parts=[llg]", "task.shapes=[[4,4]]", "hamiltonian.voltage=0.5")
+    _, stored, _ = benchmarked(tmp_path, *strip, *model, *parts)
+    assert stored["llg"][0]["learned_steps_per_second"] > 0
+    assert stored["llg"][0]["exact"] in ("measured", "one solution")
+
+
 @pytest.mark.parametrize("parts", ["[]", "[llg,llg]", "[label]"])
 def test_parts_of_the_benchmark_are_named(parts: str) -> None:
     with pytest.raises(

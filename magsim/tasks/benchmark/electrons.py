@@ -19,12 +19,14 @@ from magsim.dynamics import (
     load_field,
     make_integrator,
 )
+from magsim.hamiltonian.driven import DrivenStrip
 from magsim.lattice import Lattice
 from magsim.learning.checkpoint import build_model
 from magsim.runs import ProgressBar
 from magsim.spins import random_spins, rng
 from magsim.tasks.benchmark.timing import Timing, time_calls
 from magsim.tasks.build import (
+    build_hamiltonian,
     build_labeler,
     build_lattice,
     labeler_device,
@@ -112,10 +114,16 @@ def learned_name(cfg: DictConfig) -> str:
 
 def learned_field(cfg: DictConfig, lattice: Lattice, device: str) -> EffectiveField:
     """The field of the checkpoint, or an untrained one of the configured architecture."""
+    field: EffectiveField
     if cfg.checkpoint is not None:
-        return load_field(cfg.checkpoint, lattice, device=device, dtype=torch_dtype(cfg))
-    model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model)).to(torch_dtype(cfg))
-    return LearnedField(model.requires_grad_(False).to(device))
+        field = load_field(cfg.checkpoint, lattice, device=device, dtype=torch_dtype(cfg))
+    else:
+        model = build_model(lattice, plain(cfg.descriptor), plain(cfg.model)).to(torch_dtype(cfg))
+        field = LearnedField(model.requires_grad_(False).to(device))
+    strip = build_hamiltonian(cfg, lattice)
+    if field.takes_voltage and isinstance(strip, DrivenStrip):
+        field.set_voltage(strip.voltage)
+    return field
 
 
 def _integrator(cfg: DictConfig) -> Integrator:
