@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from biased_labeler import BiasedLabeler, Strip
+from test_potential import DRIVEN, driven
+from test_potential import STRIP as STRIP_OF_MODEL
 
 from magsim.config import check, compose
 from magsim.dynamics import (
@@ -23,9 +26,11 @@ from magsim.dynamics import (
 from magsim.errors import ConfigError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
+from magsim.learning.checkpoint import model_facts, save_model
 from magsim.observables import afm_fm_wall_position, correlation_profile, domain_wall_position
 from magsim.spins import afm_fm_wall, domain_wall, ferromagnet, neel, random_rotation, random_spins, tilted
-from magsim.tasks.build import build_labeler
+from magsim.tasks.agreement import _torque_error
+from magsim.tasks.build import build_labeler, build_lattice
 from magsim.tasks.dispatch import execute
 
 STRIP = make_lattice("square", (12, 4), ("open", "periodic"))
@@ -212,3 +217,23 @@ def test_a_drive_needs_a_strip():
     job = ["task=simulate", "protocol=drive", "lattice=square", "lattice.boundary=[open,periodic]"]
     with pytest.raises(ConfigError, match=r"hamiltonian\.name=sd: protocol=drive is for hamiltonian=driven"):
         check(compose(job))
+
+
+@pytest.mark.slow
+def test_torques_of_a_driven_run_are_compared_at_the_voltage_of_each_frame(tmp_path, monkeypatch):
+    """A model of any weights has no error on its own run, in which the voltage changes."""
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+    kind = {"name": "potential", "hidden": [16, 8], "form": "sitewise", "voltage_input": True}
+    save_model(
+        tmp_path / "model.safetensors",
+        driven(form="sitewise", voltage_input=True),
+        model_facts(STRIP_OF_MODEL, DRIVEN, kind),
+    )
+    job = ["experiment=driven_domain_wall", "logger=csv", "compute=cpu", "compute.precision=float64"]
+    job += ["lattice.shape=[7,4]", "protocol.wall=3.5", "protocol.V=[[0,0,1],[8,1,0]]", "protocol.steps=4"]
+    job += [f"checkpoint={tmp_path / 'model.safetensors'}", "references=[]", "observables.figures=[series]"]
+    execute(compose(job), job, tmp_path / "run")
+    (tmp_path / "run" / "trajectory.zarr").rename(tmp_path / "run" / "exact.zarr")
+    cfg = compose([*job, "task=agreement"])
+    error = _torque_error(cfg, SimpleNamespace(folder=tmp_path / "run"), build_lattice(cfg))
+    assert error < 1e-9

@@ -88,10 +88,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     curves, final = _curves(cfg, results), _final_states(lattice, results)
     for compared in (*curves, *final):
         metrics |= compared.metrics()
-        run.say(
-            f"  {compared.words}: largest difference {compared.difference:.3g}, "
-            f"band of the initial states {compared.band:.3g}"
-        )
+        band = f", band of the initial states {compared.band:.3g}" if compared.band else ""
+        run.say(f"  {compared.words}: largest difference {compared.difference:.3g}{band}")
     exact, learned = (results[name].spins for name in FIELDS)
     metrics["agreement/overlap"] = float((exact * learned).sum(-1).mean())
     metrics["agreement/torque_error"] = _torque_error(cfg, run, lattice)
@@ -178,9 +176,13 @@ def _torque_error(cfg: DictConfig, run: Run, lattice: Lattice) -> float:
     field, _, _ = build_field(cfg, lattice, str(torch_device(cfg)))
     trajectory = open_trajectory(run.folder / "exact.zarr")
     chosen = np.unique(np.linspace(0, len(trajectory) - 1, TORQUE_FRAMES).round().astype(int))
+    protocol = build_protocol(cfg).timed(float(trajectory.attributes["config"]["dt"]))
     wrong, square = 0.0, 0.0
     for k in chosen:
         spins = np.asarray(trajectory.spins(k))
+        voltage = protocol.voltage(int(trajectory.step[k]))
+        if voltage is not None:
+            field.set_voltage(voltage)
         exact = transverse(np.asarray(trajectory.field(k)), spins)
         learned = transverse(field(spins)[1], spins)
         wrong += float(((learned - exact) ** 2).sum())

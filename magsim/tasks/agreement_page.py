@@ -58,9 +58,9 @@ class Compared:
 
     def metrics(self) -> dict[str, float]:
         """``agreement/<name>/...``."""
-        found = {"largest_difference": self.difference, "band": self.band}
+        found = {"largest_difference": self.difference}
         if self.band > 0:
-            found["difference_over_band"] = self.difference / self.band
+            found |= {"band": self.band, "difference_over_band": self.difference / self.band}
         return {f"agreement/{self.name}/{key}": value for key, value in found.items()}
 
 
