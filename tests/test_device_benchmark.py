@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from magsim.config import compose
+from magsim.runs import open_run
+from magsim.tasks import benchmark
 from magsim.tasks.benchmark import label_rates, limits, updates, zoo_fields
 from magsim.tasks.benchmark.timing import attempt
 
@@ -23,7 +27,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_updates_are_measured_on_every_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(updates.SIDES, "cpu", (8, 6))
-    result = updates.measure(CFG, "cpu", BAR)
+    result = list(updates.measure(CFG, "cpu", BAR))[-1]
     assert result.failures == []
     assert [row.sites for row in result.rows] == [64, 36] * len(updates.METHODS)
     found = updates.metrics(result)
@@ -37,7 +41,7 @@ def test_a_learned_step_is_compared_with_exact_ones_per_site(monkeypatch: pytest
     monkeypatch.setattr(zoo_fields, "zoo_models", lambda: zoo)
     monkeypatch.setitem(zoo_fields.SIDE, "cpu", 12)
     monkeypatch.setitem(zoo_fields.EXACT_SIDE, "cpu", 6)
-    result = zoo_fields.measure(CFG, "cpu", BAR)
+    result = list(zoo_fields.measure(CFG, "cpu", BAR))[-1]
     assert result.failures == []
     assert {row.name for row in result.rows} == set(zoo)
     for row in result.rows:
@@ -58,10 +62,31 @@ def test_one_measurement_that_fails_is_reported_and_the_others_go_on(monkeypatch
     monkeypatch.setitem(label_rates.STRIPS, "cpu", (4, 3))
     monkeypatch.setitem(label_rates.SIDES, "cpu", {"greens": (4,), "ed": (4,)})
     monkeypatch.setattr(label_rates, "SMALL", (4, 3))
-    result = label_rates.measure(CFG, "cpu", BAR)
+    result = list(label_rates.measure(CFG, "cpu", BAR))[-1]
     assert [row.method for row in result.rows] == ["negf", "ed"]
     assert "greens, 4x4: RuntimeError: no such kernel" in result.failures
     assert "no such kernel" in label_rates.section(CFG, None, result).text  # type: ignore[arg-type]
+
+
+def test_a_run_that_is_stopped_leaves_what_it_has_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def row(name: str, T: float, *_: Any) -> updates.Row:
+        if name == "sib":
+            raise KeyboardInterrupt
+        return updates.Row(name, T, 64, 1.0, 0.1)
+
+    monkeypatch.setattr(updates, "_row", row)
+    cfg = compose(
+        ["task=benchmark", "task.seconds=0.001", "compute=cpu", "task.parts=[updates]", "logger=csv"]
+    )
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_run(cfg, "benchmark", flat={}, folder=tmp_path / "run") as run,
+    ):
+        benchmark.run(cfg, run)
+    stored = json.loads((tmp_path / "run" / "benchmark.json").read_text())
+    assert [row["integrator"] for row in stored["updates"]["rows"]] == ["heun", "heun", "depondt"]
 
 
 def test_an_interruption_is_no_failed_measurement() -> None:

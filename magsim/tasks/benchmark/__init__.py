@@ -22,6 +22,7 @@ and three for a GPU (they run on a CPU, too, on smaller lattices):
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -45,7 +46,7 @@ from magsim.tasks.benchmark import (
 from magsim.tasks.benchmark.timing import machine
 from magsim.tasks.build import torch_device
 
-# Name of the part -> module with count, measure and metrics.
+# Name of the part -> module with count, measure (its result, or an iterator over how it grows) and metrics.
 PARTS: dict[str, Any] = {
     "labelers": labelers,
     "kpm": kpm,
@@ -81,9 +82,12 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     metrics: dict[str, float] = {}
     with run.progress("benchmark", sum(part.count(cfg) for part in parts.values()), "measurements") as bar:
         for name, part in parts.items():
-            found[name] = part.measure(cfg, device, bar)
+            measured = part.measure(cfg, device, bar)
+            # a part that takes long yields its result whenever it has grown: a run that is killed leaves it
+            for result in measured if isinstance(measured, Iterator) else (measured,):
+                found[name] = result
+                write_json(run.folder / "benchmark.json", _stored(cfg, described, found))
             metrics |= part.metrics(found[name])
-            write_json(run.folder / "benchmark.json", _stored(cfg, described, found))
     tables.show(cfg, run, described, found)
     run.say(f"  {run.folder / 'benchmark.json'}")
     return metrics

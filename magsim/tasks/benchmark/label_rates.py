@@ -6,7 +6,7 @@ of :mod:`.driven`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,7 @@ def count(cfg: DictConfig) -> int:
     return len(KINDS) + 1
 
 
-def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
+def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Iterator[Result]:
     """``task.seconds`` for each rate, or one call where it takes longer."""
     device, seconds = labeler_device(cfg), float(cfg.task.seconds)
     result = Result([], device, [])
@@ -86,6 +86,7 @@ def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
         return NEGFLabeler(published_strip(shape), where, tolerance=STRIP_TOLERANCE)
 
     _rows(result, "negf", strip, [STRIPS[device]], STRIP_BATCHES[device], seconds)
+    yield result
     bar.advance(1, now="labels by negf")
     for method, kind in KINDS.items():
 
@@ -95,8 +96,8 @@ def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
 
         shapes = [(side, side) for side in SIDES[device][method]]
         _rows(result, method, labeler, shapes, BATCHES[device], seconds)
+        yield result
         bar.advance(1, now=f"labels by {method}")
-    return result
 
 
 def _rows(

@@ -6,7 +6,7 @@ lattice on which the launches of its kernels are what takes time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +62,7 @@ def count(cfg: DictConfig) -> int:
     return len(METHODS)
 
 
-def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
+def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Iterator[Result]:
     """``task.seconds`` for each rate; on a GPU some more to compile each step."""
     seconds = float(cfg.task.seconds)
     result = Result([], limits(device, seconds), [])
@@ -70,8 +70,8 @@ def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
         for side in SIDES[device]:
             with attempt(f"{name}, T = {T:g}, {side}²", result.failures):
                 result.rows.append(_row(name, T, side, device, seconds, result.limits))
+        yield result
         bar.advance(1, now=f"updates, {name}, T = {T:g}")
-    return result
 
 
 def _row(name: str, T: float, side: int, device: str, seconds: float, bound: Limits) -> Row:

@@ -7,7 +7,7 @@ They are compared per site, though their costs grow faster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -80,7 +80,7 @@ def count(cfg: DictConfig) -> int:
     return len(zoo_models())
 
 
-def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
+def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Iterator[Result]:
     """``task.seconds`` for each rate, and the time that it takes to bind a model to a large lattice."""
     seconds = float(cfg.task.seconds)
     result = Result([], limits(device, seconds), [])
@@ -92,8 +92,8 @@ def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
             result.rows[-1] = _compared(cfg, row, entry, device, seconds, known, result.failures)
         if device == "cuda":
             torch.cuda.empty_cache()
+        yield result
         bar.advance(1, now=f"field {name}")
-    return result
 
 
 def _row(name: str, device: str, seconds: float, bound: Limits) -> Row:
