@@ -17,7 +17,7 @@ from magsim.tasks.cli import main
 
 JOB = [
     "task=agreement",
-    "checkpoint=tetrahedral",
+    "checkpoint=tetrahedral_fast",
     "lattice.shape=[8,8]",
     "protocol.steps=4",
     "protocol.record_every=2",
@@ -64,7 +64,7 @@ def test_agreement_needs_a_learned_field_and_several_initial_states(
 ) -> None:
     assert main(["task=agreement", "protocol.replicas=2"]) == 2
     assert "checkpoint=null: task=agreement needs a trained field" in capsys.readouterr().err
-    assert main(["task=agreement", "checkpoint=tetrahedral"]) == 2
+    assert main(["task=agreement", "checkpoint=tetrahedral_fast"]) == 2
     assert "protocol.replicas=1: task=agreement needs several initial states" in capsys.readouterr().err
 
 
