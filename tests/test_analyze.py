@@ -54,7 +54,8 @@ def test_series_are_those_of_the_simulation(simulated: Path, tmp_path: Path) -> 
 def test_every_figure_and_its_numbers_are_on_the_page(simulated: Path, tmp_path: Path) -> None:
     from magsim.tasks.simulation_figures import FIGURES
 
-    figures = [name for name in FIGURES if name != "hysteresis"]  # of field sweeps alone
+    of_others = ("hysteresis", "wall_motion", "transport", "space_time", "strips")  # field sweeps and drives
+    figures = [name for name in FIGURES if name not in of_others]
     more = [f"observables.figures=[{','.join(figures)}]", "observables.waiting=[0]", "labeler=ed"]
     end = float(open_trajectory(simulated / "trajectory.zarr").time[-1])
     window = f"observables.fit=[{end / 8},{end}]"

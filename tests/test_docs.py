@@ -90,7 +90,7 @@ def make_files(overrides: list[str]) -> None:
     """Put what the overrides name into the working directory."""
     for key, _, value in (override.partition("=") for override in overrides):
         path = Path(value.replace("*", "x"))
-        if key in ("data.path", "sampler.path", "checkpoint", "runs", "resume"):
+        if key in ("data.path", "sampler.path", "checkpoint", "runs", "resume", "trainer.start"):
             for name in path.as_posix().strip("[]").split(","):
                 one = Path(name)
                 one.parent.mkdir(parents=True, exist_ok=True)
