@@ -22,7 +22,6 @@ from magsim.dynamics import (
     make_integrator,
     recorded,
 )
-from magsim.dynamics.components import NotKnownError, of_components
 from magsim.dynamics.thermostat import Noise
 from magsim.dynamics.walk import TorchWalk
 from magsim.hamiltonian.classical import ClassicalHamiltonian
@@ -89,20 +88,8 @@ def test_a_step_of_classical_spins_asks_the_host_for_nothing(name):
     expected = walk._hot(*state)
     graph = recorded.operations(walk._hot, state)
     torch.testing.assert_close(graph(*state), expected, rtol=0, atol=1e-13)
-    apart = recorded.operations(of_components(graph), state)
-    torch.testing.assert_close(apart(*state), expected, rtol=0, atol=1e-13)
     walk._step.fill_(1)
-    for what in (graph, apart):
-        assert not torch.allclose(what(*state), expected)
-
-
-def test_what_mixes_components_otherwise_is_refused():
-    def move(spins, step, D):
-        return spins.roll(1, -1)
-
-    state = (start(), torch.tensor(0), torch.tensor(0.0))
-    with pytest.raises(NotKnownError, match="along the components"):
-        of_components(recorded.operations(move, state))(*state)
+    assert not torch.allclose(graph(*state), expected)
 
 
 @pytest.mark.parametrize(

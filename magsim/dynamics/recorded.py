@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from magsim.dynamics.components import NotKnownError, of_components
 from magsim.dynamics.effective_field import ClassicalField, EffectiveField, SumField
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.llg import component_major
@@ -135,10 +133,7 @@ class RecordedWalk(Walk):
 
 def fused(move: Move, state: tuple[Tensor, ...]) -> Move:
     """A step as few kernels. It must have run before, so that nothing that it keeps is made in here."""
-    graph = operations(move, state)
-    with suppress(NotKnownError):  # else on whole vectors: more kernels
-        graph = operations(of_components(graph), state)
-    compiled: Any = torch.compile(graph, fullgraph=True, dynamic=False)
+    compiled: Any = torch.compile(operations(move, state), fullgraph=True, dynamic=False)
     compiled(*state)
     return compiled
 
