@@ -164,7 +164,7 @@ def test_nothing_of_the_test_set_is_learned(finished: Path) -> None:
 @pytest.mark.parametrize(
     "moment",
     [
-        "rounds/01/member_0/checkpoints/last.ckpt",
+        pytest.param("rounds/01/member_0/checkpoints/last.ckpt", marks=pytest.mark.slow),
         pytest.param("rounds/00/trajectory.zarr/zarr.json", marks=pytest.mark.slow),
         pytest.param("rounds/00/chosen.npz", marks=pytest.mark.slow),
         pytest.param("rounds/01/dataset.zarr/zarr.json", marks=pytest.mark.slow),

@@ -36,6 +36,7 @@ def test_one_failing_job_of_a_sweep_does_not_take_the_others_along(
     ]
 
 
+@pytest.mark.slow
 def test_a_sweep_in_which_all_failures_are_wrong_input_has_exit_code_2(outputs: Path) -> None:
     assert main(["-m", *QUICK, "seed=1,15", "integrator.alpha=0.5,-1"]) == 2
 
