@@ -32,6 +32,7 @@ from magsim.spins import afm_fm_wall, domain_wall, ferromagnet, neel, random_rot
 from magsim.tasks.agreement import _torque_error
 from magsim.tasks.build import build_labeler, build_lattice
 from magsim.tasks.dispatch import execute
+from magsim.tasks.scene import references_of
 
 STRIP = make_lattice("square", (12, 4), ("open", "periodic"))
 
@@ -237,3 +238,9 @@ def test_torques_of_a_driven_run_are_compared_at_the_voltage_of_each_frame(tmp_p
     cfg = compose([*job, "task=agreement"])
     error = _torque_error(cfg, SimpleNamespace(folder=tmp_path / "run"), build_lattice(cfg))
     assert error < 1e-9
+
+
+@pytest.mark.parametrize(("voltage", "left"), [("1.4", []), ("0", ["0"]), ("[0,0.8,1,1.4]", ["0", "1", "3"])])
+def test_a_reference_counts_at_its_voltage_alone(voltage: str, left: list[str]) -> None:
+    words = ["experiment=driven_domain_wall", f"protocol.V={voltage}"]
+    assert [known.replica for known in references_of(compose(words))] == left

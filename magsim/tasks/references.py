@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from magsim.dynamics import open_trajectory
 from magsim.report.page import Metric, Section, Table
-from magsim.tasks.scene import lowest_replica
+from magsim.tasks.scene import lowest_replica, references_of
 from magsim.tasks.simulation import Simulation
 
 
@@ -27,6 +27,7 @@ class Reference:
         tolerance: largest difference that counts as reproduced; None: not judged.
         time: at which it holds; None: the end of the run.
         replica: ``mean``, ``lowest`` or the number of one.
+        voltage: of that replica, at which it holds; None: at any.
         label: words beside its line.
         source: where it is from.
         measured: mean over replicas, or of the one with the lowest energy at the end; NaN where the run does
@@ -39,6 +40,7 @@ class Reference:
     tolerance: float | None
     time: float | None
     replica: str
+    voltage: float | None
     label: str
     source: str
     measured: float
@@ -75,7 +77,7 @@ def set_against(cfg: DictConfig, result: Simulation, metrics: Mapping[str, Any])
     """
     found = []
     lowest = lowest_replica(open_trajectory(result.path))
-    for node in cfg.references:
+    for node in references_of(cfg):
         reference: dict[str, Any] = dict(OmegaConf.to_container(node, resolve=True))  # type: ignore[arg-type]
         name, time = reference["quantity"], reference["time"]
         if name in result.series:

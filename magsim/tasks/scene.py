@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from magsim.dynamics import Drive, ExactField, make_protocol
 from magsim.dynamics.trajectory import Trajectory
@@ -20,6 +21,25 @@ from magsim.runs import Run
 
 Solve = Callable[[np.ndarray, np.ndarray | None], Labels]
 """Exact labels of spins ``(B, N, 3)`` at the biases ``(B,)``; None: that of the Hamiltonian."""
+
+
+def references_of(cfg: DictConfig) -> list[Any]:
+    """The references of a configuration whose replica the run has, at the voltage that they are of."""
+    node: Any = OmegaConf.to_container(cfg.protocol, resolve=True)
+    voltages = [math.nan] * int(node["replicas"])
+    if node["name"] == "drive":
+        drive = Drive(V=node["V"], replicas=node["replicas"])
+        voltages = np.broadcast_to(drive.V[-1][1:], (drive.replicas,)).tolist()
+
+    def there(reference: Any) -> bool:
+        if not reference.replica.isdigit():
+            return True
+        own = voltages[int(reference.replica) :][:1]
+        return bool(own) and (
+            reference.voltage is None or math.isclose(own[0], reference.voltage, abs_tol=1e-9)
+        )
+
+    return [reference for reference in cfg.references if there(reference)]
 
 
 def solver(make: Callable[[], Labeler]) -> Solve:
@@ -64,7 +84,7 @@ class Choice:
         node = cfg.observables
         lines: dict[str, dict[str, float]] = {}
         points: dict[str, list[tuple[float, float]]] = {}
-        for known in cfg.references:
+        for known in references_of(cfg):
             if known.time is None:
                 lines.setdefault(known.quantity, {})[known.label] = known.value
             else:

@@ -30,6 +30,9 @@ class ReferenceConfig:
     time: float | None = None  # of the run at which it holds; null: the end
     # mean over replicas, lowest: of the one that ends with the lowest energy, or the number of one
     replica: str = "mean"
+    voltage: float | None = (
+        None  # at which it holds, of that replica of a drive; another one is not set against it
+    )
     label: str = ""  # words beside its line in the figures; empty: none
     source: str = MISSING  # where the value is from
 
