@@ -17,6 +17,7 @@ from magsim.dynamics import (
     FieldSweep,
     LearnedField,
     Quench,
+    Schedule,
     SumField,
     evolve,
     make_integrator,
@@ -76,6 +77,26 @@ def test_replaying_one_step_is_the_run_step_by_step(protocol, monkeypatch):
     for answer, expected in zip(moved(recorded.RecordedWalk(*how), 12), plain, strict=True):
         torch.testing.assert_close(answer, expected, rtol=0, atol=1e-12)
     assert len(runs) == (2 if protocol is COOLING else 1)
+
+
+def test_a_run_whose_cold_steps_cannot_be_recorded_goes_on_with_its_hot_ones(monkeypatch):
+    """Both move one tensor: a step done as it is written leaves its result where replays look."""
+    calls = []
+
+    def replayed(move, state):
+        calls.append(move)
+        if len(calls) == 2:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return SimpleNamespace(replay=lambda: state[0].copy_(move(*state)))
+
+    monkeypatch.setattr(recorded, "recorded", replayed)
+    warm_cold_warm = Schedule(steps=12, clock="steps", T=((0, 0.5), (3, 0.0), (6, 0.0), (9, 0.5)))
+    how = (Shifts(TERMS), make_integrator("heun", 0.1, 0.3), warm_cold_warm, start(), Noise(5, (0, 3)))
+    with pytest.warns(RuntimeWarning, match="could not be recorded"):
+        answers = moved(recorded.RecordedWalk(*how), 12)
+    for answer, expected in zip(answers, moved(TorchWalk(*how), 12), strict=True):
+        torch.testing.assert_close(answer, expected, rtol=0, atol=1e-12)
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("name", [n for n in EXPLICIT if n != "suzuki_trotter"])

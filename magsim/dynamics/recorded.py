@@ -119,7 +119,11 @@ class RecordedWalk(Walk):
                 _tell("recorded", error)
 
         def way() -> None:
-            self._spins = move(self._spins, self._step, self._bath)
+            moved = move(self._spins, self._step, self._bath)
+            if self._replay:  # a cold or a hot step that was recorded looks at this tensor
+                self._spins.copy_(moved)
+            else:
+                self._spins = moved
 
         return way
 

@@ -20,6 +20,23 @@ CONSTANT = 1e-5
 PART_BYTES = {"cpu": 2**24, "cuda": 2**31}
 
 
+def moments(descriptor: Descriptor, spins: Tensor) -> tuple[Tensor, Tensor]:
+    """Means ``(K,)`` of the invariants and of their squares over all sites of spins ``(B, N, 3)``; summed in
+    float64, so that many samples lose no digits."""
+    total, square = spins.new_zeros(2, descriptor.n_features, dtype=torch.float64)
+    count = 0
+    for part in spins.split(SNAPSHOTS):
+        q = descriptor(part).flatten(0, 1).double()
+        total, square, count = total + q.sum(0), square + (q * q).sum(0), count + len(q)
+    return total / count, square / count
+
+
+def scale_of(mean: Tensor, square: Tensor) -> Tensor:
+    """Standard deviations ``(K,)``, 1 where an invariant is a constant."""
+    deviation = (square - mean * mean).clamp(min=0.0).sqrt()
+    return torch.where(deviation < CONSTANT * mean.abs().clamp(min=1.0), 1.0, deviation)
+
+
 class EnergyModel(Model):
     """``E = sum_i e(invariants of site i)`` with one function e for all sites, and ``F_i = -dE/dS_i``.
 
@@ -54,18 +71,9 @@ class EnergyModel(Model):
 
     def fit_statistics(self, spins: Tensor, field: Tensor) -> None:
         with torch.no_grad():
-            # the middle of the pass is float64, so that many samples lose no digits
-            total, square = self.mean.new_zeros(2, self.n_features, dtype=torch.float64)
-            count = 0
-            for part in spins.split(SNAPSHOTS):
-                q = self.descriptor(part).flatten(0, 1).double()
-                total, square, count = total + q.sum(0), square + (q * q).sum(0), count + len(q)
-            mean = total / count
-            variance = (square / count - mean * mean).clamp(min=0.0)
+            mean, square = moments(self.descriptor, spins)
             self.mean.copy_(mean)
-            deviation = variance.sqrt()
-            constant = deviation < CONSTANT * mean.abs().clamp(min=1.0)
-            self.scale.copy_(torch.where(constant, 1.0, deviation))
+            self.scale.copy_(scale_of(mean, square))
             self.energy_scale.copy_(transverse(field, spins).pow(2).mean().sqrt())
 
     def adopt(self, other: Model) -> None:
@@ -75,8 +83,7 @@ class EnergyModel(Model):
         Raises:
             ValueError: it differs in more than the cutoffs.
         """
-        own = getattr(self, "descriptor", None)
-        theirs = getattr(other, "descriptor", None)
+        own, theirs = self.descriptor, getattr(other, "descriptor", None)
         if not isinstance(own, BispectrumDescriptor) or not isinstance(theirs, BispectrumDescriptor):
             return super().adopt(other)
         if own.options == theirs.options:

@@ -10,9 +10,9 @@ from torch import Tensor
 from magsim.descriptors import Descriptor
 from magsim.errors import ConfigError
 from magsim.lattice import Lattice
-from magsim.models.base import SNAPSHOTS, Model
+from magsim.models.base import Model
 from magsim.models.bp import ACTIVATIONS
-from magsim.models.energy import CONSTANT, PART_BYTES
+from magsim.models.energy import PART_BYTES, moments, scale_of
 from magsim.models.potential.conditions import Conditions
 from magsim.models.potential.network import ConditionedNetwork
 from magsim.spins import transverse
@@ -112,17 +112,10 @@ class PotentialModel(Model):
     def fit_statistics(self, spins: Tensor, field: Tensor, voltage: Tensor | None = None) -> None:
         """As :meth:`Model.fit_statistics`; with ``voltage_input`` also from the bias ``(B,)``."""
         with torch.no_grad():
-            total, square = self.mean.new_zeros(2, self.n_features, dtype=torch.float64)
-            count = 0
-            for part in spins.split(SNAPSHOTS):
-                q = self.descriptor(part).flatten(0, 1).double()
-                total, square, count = total + q.sum(0), square + (q * q).sum(0), count + len(q)
-            # an odd invariant must stay odd
-            mean = torch.where(self.odd, 0.0, total / count)
-            deviation = (square / count - mean * mean).clamp(min=0.0).sqrt()
-            constant = deviation < CONSTANT * mean.abs().clamp(min=1.0)
+            mean, square = moments(self.descriptor, spins)
+            mean = torch.where(self.odd, 0.0, mean)  # an odd invariant must stay odd
             self.mean.copy_(mean)
-            self.scale.copy_(torch.where(constant, 1.0, deviation))
+            self.scale.copy_(scale_of(mean, square))
             self.energy_scale.copy_(transverse(field, spins).pow(2).mean().sqrt())
             if self.takes_voltage:
                 largest = self._given(voltage, spins).abs().max()
