@@ -43,11 +43,14 @@ import magsim
 answers = {}
 for name, entry in magsim.zoo_models().items():
     field = magsim.load_field(name, shape=(12, 12))
+    if field.takes_voltage:
+        field.set_voltage(0.2)
     spins = np.zeros((144, 3))
     spins[:, 2] = 1
     spins[5] = 1, 0, 0
     energy, force = field(spins)
-    answers[name] = [float(energy), float(np.abs(force).max())]
+    finite = np.isfinite(energy) or not field.conservative
+    answers[name] = [bool(finite), float(np.abs(force).max())]
 print(json.dumps([answers, sorted(sys.modules)]))
 """
 
@@ -59,7 +62,7 @@ def test_every_zoo_model_loads_in_a_fresh_process_without_hydra_lightning_or_wan
     assert done.returncode == 0, done.stderr
     answers, modules = json.loads(done.stdout)
     assert answers.keys() == MODELS.keys()
-    assert all(np.isfinite(numbers).all() and numbers[1] > 0 for numbers in answers.values())
+    assert all(finite and 0 < largest < np.inf for finite, largest in answers.values())
     roots = {module.partition(".")[0] for module in modules}
     unwanted = {
         "hydra",
@@ -128,7 +131,8 @@ def test_an_unknown_name_is_answered_with_the_names_of_the_zoo() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_command_line_takes_a_zoo_name_for_a_checkpoint(name: str) -> None:
-    lattice = MODELS[name]["lattice"]
+    lattice, electrons = MODELS[name]["lattice"], MODELS[name]["hamiltonian"]["name"]
+    driven = [f"hamiltonian={electrons}", "labeler=negf", "lattice.boundary=[open,periodic]"]
     check(
         compose(
             [
@@ -137,6 +141,7 @@ def test_the_command_line_takes_a_zoo_name_for_a_checkpoint(name: str) -> None:
                 f"lattice={lattice['name']}",
                 "lattice.shape=[12,12]",
                 "compute=cpu",
+                *(driven if electrons == "driven" else []),
             ]
         )
     )
