@@ -34,7 +34,7 @@ from magsim.models.linear import tangent_frame
 from magsim.report import style
 from magsim.spins import random_spins
 from magsim.tasks.build import build_lattice
-from magsim.tasks.entries import Entry, find_runs, read_entry
+from magsim.tasks.comparison.entries import Entry, find_runs, read_entry
 from magsim.tasks.evaluate import predict, response_errors
 
 VOLTAGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.4)

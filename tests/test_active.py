@@ -21,8 +21,8 @@ from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError, DataError
 from magsim.learning.selection import disagreement, spread_out
 from magsim.runs import open_run, read_json, read_series
-from magsim.tasks.active_choice import read_choice
-from magsim.tasks.active_rounds import PER_COMPONENT, ask, committee_of
+from magsim.tasks.active_learning.choice import read_choice
+from magsim.tasks.active_learning.rounds import PER_COMPONENT, ask, committee_of
 from magsim.tasks.build import effective_field
 from magsim.tasks.cli import main
 from magsim.tasks.train import train

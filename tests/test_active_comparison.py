@@ -9,7 +9,7 @@ import pytest
 
 from magsim.config import compose, to_flat
 from magsim.report.active import compared_curves
-from magsim.tasks.active_comparison import (
+from magsim.tasks.active_learning.comparison import (
     common_levels,
     final_table,
     grouped,
@@ -17,7 +17,7 @@ from magsim.tasks.active_comparison import (
     labels_table,
     with_error,
 )
-from magsim.tasks.entries import Entry, differing_keys
+from magsim.tasks.comparison.entries import Entry, differing_keys
 
 
 def entry(strategy: str, seed: int, errors: list[float]) -> Entry:

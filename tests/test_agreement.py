@@ -12,8 +12,8 @@ from magsim.dynamics import open_trajectory
 from magsim.lattice import make_lattice
 from magsim.observables import nn_correlation
 from magsim.tasks.agreement import TimedField
-from magsim.tasks.agreement_page import Compared
 from magsim.tasks.cli import main
+from magsim.tasks.trajectories.agreement_page import Compared
 
 JOB = [
     "task=agreement",

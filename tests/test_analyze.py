@@ -52,7 +52,7 @@ def test_series_are_those_of_the_simulation(simulated: Path, tmp_path: Path) -> 
 
 
 def test_every_figure_and_its_numbers_are_on_the_page(simulated: Path, tmp_path: Path) -> None:
-    from magsim.tasks.simulation_figures import FIGURES
+    from magsim.tasks.trajectories.figures import FIGURES
 
     of_others = ("hysteresis", "wall_motion", "transport", "space_time", "strips")  # field sweeps and drives
     figures = [name for name in FIGURES if name not in of_others]

@@ -25,8 +25,8 @@ from magsim.spins import random_spins, transverse
 from magsim.tasks.build import plain
 from magsim.tasks.dispatch import execute
 from magsim.tasks.simulate import simulate
-from magsim.tasks.truth import Auditor
-from magsim.tasks.watch import Audit, Domain
+from magsim.tasks.simulation.truth import Auditor
+from magsim.tasks.simulation.watch import Audit, Domain
 
 LATTICE = make_lattice("triangular", (4, 4))
 SD = {"name": "sd", "t": [1.0], "J": 3.0, "mu": -3.2, "filling": None, "T": 0.3}

@@ -13,7 +13,7 @@ from magsim.runs import read_json, write_json
 from magsim.tasks import dispatch
 from magsim.tasks.cli import main
 from magsim.tasks.compare import comparison
-from magsim.tasks.entries import differing_keys, find_runs, read_entry
+from magsim.tasks.comparison.entries import differing_keys, find_runs, read_entry
 
 QUICK = ["task=simulate", "protocol.steps=3", "protocol.record_every=1", "logger=csv"]
 

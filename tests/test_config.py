@@ -91,7 +91,7 @@ def test_lists_in_the_checks_agree_with_the_registries_of_the_physics() -> None:
 
 def test_the_checks_know_every_figure() -> None:
     from magsim.config.checks import dynamics
-    from magsim.tasks.simulation_figures import FIGURES
+    from magsim.tasks.trajectories.figures import FIGURES
 
     assert tuple(FIGURES) == dynamics.FIGURES
 

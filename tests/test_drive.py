@@ -32,7 +32,7 @@ from magsim.spins import afm_fm_wall, domain_wall, ferromagnet, neel, random_rot
 from magsim.tasks.agreement import _torque_error
 from magsim.tasks.build import build_labeler, build_lattice
 from magsim.tasks.dispatch import execute
-from magsim.tasks.scene import references_of
+from magsim.tasks.trajectories.scene import references_of
 
 STRIP = make_lattice("square", (12, 4), ("open", "periodic"))
 

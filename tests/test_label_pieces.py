@@ -24,7 +24,7 @@ from magsim.samplers import (
     ThermalSampler,
 )
 from magsim.spins import random_spins, rng
-from magsim.tasks.labelling import one_by_one
+from magsim.tasks.labelling.fill import one_by_one
 
 LATTICE = make_lattice("triangular", (4, 4))
 # a canonical ensemble: mu is solved for, which must not depend on the company either

@@ -23,8 +23,8 @@ from magsim.config import check, compose
 from magsim.datasets.dataset import SpinDataset
 from magsim.datasets.store import open_dataset
 from magsim.errors import ConfigError, RunError
-from magsim.tasks import cluster, label_worker, label_workers
 from magsim.tasks.cli import main
+from magsim.tasks.labelling import cluster, foreman, worker
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"
 SMALL = (
@@ -79,9 +79,7 @@ def outputs(tmp_path: Path, monkeypatch) -> Path:
 def use(monkeypatch, client: Here) -> None:
     from contextlib import nullcontext
 
-    monkeypatch.setattr(
-        label_workers, "open_crew", lambda cfg, folder: nullcontext(cluster.Crew(client, 2, 1))
-    )
+    monkeypatch.setattr(foreman, "open_crew", lambda cfg, folder: nullcontext(cluster.Crew(client, 2, 1)))
 
 
 def serial(path: Path, *words: str) -> SpinDataset:
@@ -121,10 +119,10 @@ def test_a_label_that_fails_stops_the_job_with_its_sentence(outputs: Path, monke
 def test_a_worker_that_would_label_otherwise_is_refused(outputs: Path, monkeypatch) -> None:
     """labeler=auto may choose another method on another machine; the key of the dataset names one."""
     cfg = compose([*SMALL])
-    config = label_workers._portable(cfg)
-    job = label_worker.job_text(config, outputs, "cpu", 1, {"name": "greens"})
+    config = foreman._portable(cfg)
+    job = worker.job_text(config, outputs, "cpu", 1, {"name": "greens"})
     with pytest.raises(RunError, match=r"label with \{'name': 'ed'\}, .* one of \{'name': 'greens'\}"):
-        label_worker.suggest_timestep(job)
+        worker.suggest_timestep(job)
 
 
 def test_what_ends_every_worker_stops_the_job(outputs: Path, monkeypatch, capsys) -> None:

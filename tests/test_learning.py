@@ -20,8 +20,8 @@ from magsim.errors import ConfigError, RunError
 from magsim.learning.checkpoint import load_checkpoint, load_model
 from magsim.learning.metrics import torque_metrics
 from magsim.runs import read_series
-from magsim.tasks import fitting
 from magsim.tasks.cli import main
+from magsim.tasks.training import fitting
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -27,7 +27,7 @@ from magsim.runs import read_json
 from magsim.samplers.surroundings import FittingConfigurations, IndependentSpins
 from magsim.spins import random_rotation, random_spins, tetrahedral, transverse
 from magsim.tasks.cli import main
-from magsim.tasks.floors import floor_file, reach_of
+from magsim.tasks.training.floors import floor_file, reach_of
 
 SQUARE = make_lattice("square", (6, 6))
 

@@ -16,8 +16,9 @@ from magsim.lattice import make_lattice
 from magsim.learning.checkpoint import model_facts, save_model
 from magsim.models import build_model
 from magsim.spins import random_spins, rng
-from magsim.tasks import memory, simulate
+from magsim.tasks import simulate
 from magsim.tasks.dispatch import execute
+from magsim.tasks.simulation import memory
 from tests.test_slabs import learned
 
 LATTICE = make_lattice("triangular", (40, 40))

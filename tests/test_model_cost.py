@@ -9,7 +9,7 @@ from random_models import BP, LINEAR, trained
 
 from magsim.lattice import make_lattice
 from magsim.spins import random_spins
-from magsim.tasks.model_cost import microseconds_per_site, model_cost
+from magsim.tasks.training.model_cost import microseconds_per_site, model_cost
 
 
 @pytest.mark.parametrize(

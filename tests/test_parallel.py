@@ -31,7 +31,7 @@ from magsim.lattice import make_lattice
 from magsim.tasks import simulate as task
 from magsim.tasks.dispatch import execute
 from magsim.tasks.meeting import free_port
-from magsim.tasks.team import moving
+from magsim.tasks.simulation.team import moving
 from tests.test_slabs import learned
 
 SQUARE = make_lattice("square", (9, 4))

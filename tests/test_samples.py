@@ -13,7 +13,7 @@ from magsim.errors import ConfigError
 from magsim.observables import amplitudes
 from magsim.tasks.analyze import lattice_of
 from magsim.tasks.dispatch import execute
-from magsim.tasks.samples import read_samples
+from magsim.tasks.simulation.samples import read_samples
 
 JOB = ["logger=csv", "compute=cpu", "compute.threads=1", "observables.names=[energy]"]
 SPINS = ["hamiltonian=none", "classical=heisenberg", "classical.heisenberg=[-1]", "lattice.shape=[6,6]"]

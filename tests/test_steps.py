@@ -15,8 +15,8 @@ from magsim.learning.data import BalancedShuffle, EpochShuffle, share
 from magsim.learning.losses import energy_loss
 from magsim.report.torques import torque_errors
 from magsim.runs import read_series
-from magsim.tasks import processes
 from magsim.tasks.cli import main
+from magsim.tasks.training import processes
 
 CLASSES = np.array(["random"] * 10 + ["early"] * 3 + ["late"] * 5)
 

@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 
 from magsim.report.frontier import Point, frontier, pareto
 from magsim.runs import write_json
-from magsim.tasks import tradeoffs
 from magsim.tasks.cli import main
-from magsim.tasks.entries import Entry, differing_keys, find_runs, ordered, read_entry
-from magsim.tasks.tradeoffs import classes, describe, trained_table
+from magsim.tasks.comparison import tradeoffs
+from magsim.tasks.comparison.entries import Entry, differing_keys, find_runs, ordered, read_entry
+from magsim.tasks.comparison.tradeoffs import classes, describe, trained_table
 
 BISPECTRUM = {"name": "bispectrum", "cutoff": 1.0, "references": 4}
 IRREPS = {"name": "equivariant", "cutoff": 1.0, "lmax": 2}

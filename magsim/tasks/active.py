@@ -16,9 +16,9 @@ from magsim.dynamics import CommitteeField
 from magsim.errors import ConfigError
 from magsim.learning.checkpoint import MODEL_FILE, stored_hash
 from magsim.runs import Run, seconds
-from magsim.tasks.active_choice import choose
-from magsim.tasks.active_page import active_page
-from magsim.tasks.active_rounds import (
+from magsim.tasks.active_learning.choice import choose
+from magsim.tasks.active_learning.page import active_page
+from magsim.tasks.active_learning.rounds import (
     Result,
     enlarge,
     examine,

@@ -19,12 +19,12 @@ from magsim.report.page import Metric, Picture, Section, metrics_table
 from magsim.runs import Run
 from magsim.tasks.build import labeler_device, make_hamiltonian, plain, torch_device
 from magsim.tasks.costs import load_costs
-from magsim.tasks.frame_files import write_frames
 from magsim.tasks.pages import publish
-from magsim.tasks.scene import Choice, Solve, solver
-from magsim.tasks.simulation import Simulation
-from magsim.tasks.simulation_figures import Pictures, draw
-from magsim.tasks.simulation_recorder import Recorder
+from magsim.tasks.simulation.recording import Simulation
+from magsim.tasks.simulation.series import Recorder
+from magsim.tasks.trajectories.figures import Pictures, draw
+from magsim.tasks.trajectories.frame_files import write_frames
+from magsim.tasks.trajectories.scene import Choice, Solve, solver
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from magsim.errors import ConfigError
 from magsim.report.page import Picture, Section, Table, write_report
 from magsim.report.series import overlay
 from magsim.runs import Run, write_text
-from magsim.tasks.active_comparison import active_section
-from magsim.tasks.entries import REPLICAS, Entry, differing_keys, find_runs, ordered, read_entry
-from magsim.tasks.tradeoffs import (
+from magsim.tasks.active_learning.comparison import active_section
+from magsim.tasks.comparison.entries import REPLICAS, Entry, differing_keys, find_runs, ordered, read_entry
+from magsim.tasks.comparison.tradeoffs import (
     describe,
     frontier_section,
     headline,

@@ -21,9 +21,9 @@ from magsim.models import Model
 from magsim.runs import Run
 from magsim.spins import transverse
 from magsim.tasks.build import torch_device, torch_dtype
-from magsim.tasks.calibrate import calibrate
 from magsim.tasks.data import data_lattice, dataset_for, electrons, tell_difference
-from magsim.tasks.model_cost import model_cost
+from magsim.tasks.training.calibrate import calibrate
+from magsim.tasks.training.model_cost import model_cost
 
 BATCH = 16
 

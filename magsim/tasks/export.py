@@ -20,7 +20,7 @@ from magsim.runs import Run
 from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import torch_device, torch_dtype
 from magsim.tasks.data import data_lattice, paths
-from magsim.tasks.origin import described, errors_among, history, licensed, measured
+from magsim.tasks.training.origin import described, errors_among, history, licensed, measured
 
 SUFFIXES = {"safetensors": ".safetensors", "pt2": ".pt2", "aoti": ".aoti.pt2"}
 
@@ -50,7 +50,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     if set(cfg.task.formats) - {"safetensors"}:
         written |= _packages(cfg, run, source, facts, target)
     if cfg.task.zoo is not None:
-        from magsim.tasks.zoo import add_to_zoo
+        from magsim.tasks.training.zoo import add_to_zoo
 
         written["zoo"] = add_to_zoo(str(cfg.task.zoo), target, facts)
     for kind, path in written.items():

@@ -26,9 +26,9 @@ from magsim.tasks.build import (
     labeler_device,
     plain,
 )
-from magsim.tasks.label_report import describe, draw, table
-from magsim.tasks.labelling import Counting, fill_here, one_by_one, take_parts
-from magsim.tasks.lock import exclusive
+from magsim.tasks.labelling.fill import Counting, fill_here, one_by_one, take_parts
+from magsim.tasks.labelling.lock import exclusive
+from magsim.tasks.labelling.report import describe, draw, table
 
 KEY_DIGITS = 16
 
@@ -131,7 +131,7 @@ def _fill(
     if isinstance(labeler, AutoLabeler):
         run.say(f"  {labeler.reason}")
     if cfg.compute.workers > 1 or cfg.compute.cluster != "local":
-        from magsim.tasks.label_workers import fill_with_workers  # dask takes a second
+        from magsim.tasks.labelling.foreman import fill_with_workers  # dask takes a second
 
         fill_with_workers(writer, cfg, sampler, run)
     else:

@@ -25,9 +25,9 @@ from magsim.samplers import ThermalSampler
 from magsim.samplers.surroundings import FittingConfigurations, IndependentSpins, Surroundings
 from magsim.spins import transverse
 from magsim.tasks.build import build_labeler, plain
-from magsim.tasks.floors import lattice_facts, remember
+from magsim.tasks.electrons.states import reference_texture
 from magsim.tasks.pages import publish
-from magsim.tasks.states import reference_texture
+from magsim.tasks.training.floors import lattice_facts, remember
 
 LIMITS = (0.5, 0.3, 0.2, 0.1, 0.05)  # of the rms torque
 NEGLIGIBLE = 0.2  # error of the labels over a floor: adds 2 % in square

@@ -16,7 +16,7 @@ from magsim.report.figures import training_curves
 from magsim.report.page import Metric, Picture, Section, Table, write_report
 from magsim.runs import Run, read_series
 from magsim.tasks.build import plain
-from magsim.tasks.floors import floor_section
+from magsim.tasks.training.floors import floor_section
 
 if TYPE_CHECKING:
     from magsim.tasks.evaluate import Evaluation

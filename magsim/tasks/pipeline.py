@@ -21,13 +21,13 @@ from magsim.runs import Run, seconds
 from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import build_lattice, classical_field, plain, torch_device, torch_dtype
 from magsim.tasks.data import dataset_for
-from magsim.tasks.floors import floor_section
-from magsim.tasks.memory import on_lattice
 from magsim.tasks.pages import data_section, errors_section, headline, publish, training_section
 from magsim.tasks.simulate import build_integrator, build_protocol, follow
-from magsim.tasks.simulation import Simulation, simulate
-from magsim.tasks.simulation_figures import draw
+from magsim.tasks.simulation.memory import on_lattice
+from magsim.tasks.simulation.recording import Simulation, simulate
 from magsim.tasks.train import Trained, train
+from magsim.tasks.training.floors import floor_section
+from magsim.tasks.trajectories.figures import draw
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from magsim.lattice import Lattice
 from magsim.learning.committee import committee_facts, source_hash
 from magsim.observables import select
 from magsim.runs import Run
-from magsim.tasks.audit import audit_section, tell, watchers
 from magsim.tasks.build import (
     build_classical,
     build_hamiltonian,
@@ -41,11 +40,12 @@ from magsim.tasks.build import (
     torch_dtype,
 )
 from magsim.tasks.data import tell_difference
-from magsim.tasks.memory import divided, on_lattice
-from magsim.tasks.samples import Samples
-from magsim.tasks.simulation import Simulation, simulate
-from magsim.tasks.simulation_page import simulation_page
-from magsim.tasks.simulation_recorder import Watcher
+from magsim.tasks.simulation.audit import audit_section, tell, watchers
+from magsim.tasks.simulation.memory import divided, on_lattice
+from magsim.tasks.simulation.recording import Simulation, simulate
+from magsim.tasks.simulation.samples import Samples
+from magsim.tasks.simulation.series import Watcher
+from magsim.tasks.trajectories.page import simulation_page
 
 __all__ = [
     "Simulation",

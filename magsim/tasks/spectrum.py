@@ -43,9 +43,9 @@ from magsim.runs import Run
 from magsim.samplers import FileSampler
 from magsim.spins import random_spins, rng
 from magsim.tasks.build import build_labeler, labeler_device
+from magsim.tasks.electrons.densities import run_resolved
+from magsim.tasks.electrons.states import reference_texture
 from magsim.tasks.pages import publish
-from magsim.tasks.spectrum_large import run_resolved
-from magsim.tasks.states import reference_texture
 
 POINTS = 1600  # energies of a density of states
 # Of a mesh that takes seconds: levels, operations, wavevectors along an axis.

@@ -20,9 +20,9 @@ from magsim.runs import Run
 from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import plain, torch_device, torch_dtype
 from magsim.tasks.data import data_lattice, dataset_for, electrons
-from magsim.tasks.fitting import fit
-from magsim.tasks.floors import floor_metrics
-from magsim.tasks.processes import Lesson
+from magsim.tasks.training.fitting import fit
+from magsim.tasks.training.floors import floor_metrics
+from magsim.tasks.training.processes import Lesson
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,8 @@ def limits(device: str, seconds: float) -> Limits:
 
 def fastest(work: Callable[[], Any], device: str, seconds: float) -> float:
     """Seconds of the fastest call after one to warm up; on a GPU until it has finished. With one thread those
-    of the processor, as :mod:`~magsim.tasks.model_cost` counts them: other jobs lengthen them little."""
+    of the processor, as :func:`~magsim.tasks.training.model_cost.model_cost` counts: other jobs lengthen them
+    little."""
     alone = torch.get_num_threads() == 1 and device == "cpu"
     clock = time.process_time if alone else time.perf_counter
     spent: list[float] = []

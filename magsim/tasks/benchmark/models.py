@@ -22,7 +22,7 @@ from magsim.spins import random_spins, rng
 from magsim.tasks.benchmark import e3nn_network
 from magsim.tasks.benchmark.limits import Limits, limits, work_of
 from magsim.tasks.build import build_lattice, plain, torch_dtype
-from magsim.tasks.model_cost import about, microseconds_per_site
+from magsim.tasks.training.model_cost import about, microseconds_per_site
 
 SITES = 10**4
 MANY = 10**6  # on a GPU, which ten thousand do not keep busy

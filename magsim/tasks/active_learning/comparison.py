@@ -11,7 +11,7 @@ import numpy as np
 from magsim.report.active import compared_curves
 from magsim.report.page import Picture, Section, Table
 from magsim.runs import Run
-from magsim.tasks.entries import REPLICAS, Entry, differing_keys
+from magsim.tasks.comparison.entries import REPLICAS, Entry, differing_keys
 
 STRATEGIES = {
     "committee": "largest disagreement",

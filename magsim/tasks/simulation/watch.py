@@ -11,7 +11,7 @@ from magsim.dynamics import ClassicalField, CommitteeField
 from magsim.learning.calibration import Calibration
 from magsim.runs import Run, read_series
 from magsim.spins import transverse
-from magsim.tasks.truth import Auditor
+from magsim.tasks.simulation.truth import Auditor
 
 CARTESIAN = np.sqrt(2 / 3)  # rms per component of the tangent plane -> per Cartesian component
 

@@ -25,7 +25,7 @@ from magsim.runs import Run, seconds
 from magsim.samplers import Sampler, SpinBatch
 from magsim.spins import transverse
 from magsim.tasks.build import build_lattice, labeler_device
-from magsim.tasks.label_report import rms
+from magsim.tasks.labelling.report import rms
 
 BATCH = {"cpu": 16, "cuda": 64}  # snapshots per commit unless labeler.batch_size says
 COMMIT = 256  # snapshots that wait in parts are committed so many at a time

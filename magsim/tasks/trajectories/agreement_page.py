@@ -17,8 +17,8 @@ from magsim.report.page import Metric, Picture, Section, Table
 from magsim.runs import Run
 from magsim.tasks.build import plain
 from magsim.tasks.pages import publish
-from magsim.tasks.scene import replica_labels
-from magsim.tasks.simulation import Simulation
+from magsim.tasks.simulation.recording import Simulation
+from magsim.tasks.trajectories.scene import replica_labels
 
 FIELDS = ("exact", "learned")
 PANELS = 3  # observables in one figure

@@ -144,7 +144,7 @@ def _start(environment: dict[str, str], threads: int, lesson: Lesson, folder: Pa
 
 def _accompany(ready: Any, environment: dict[str, str], threads: int, lesson: Lesson, folder: Path) -> None:
     """The life of a process that is not the first."""
-    from magsim.tasks.fitting import descend
+    from magsim.tasks.training.fitting import descend
 
     os.environ |= environment
     torch.set_num_threads(threads)

@@ -28,8 +28,8 @@ from magsim.lattice import Lattice
 from magsim.samplers import Before, Piece, Sampler
 from magsim.spins import transverse
 from magsim.tasks.build import build_classical, build_labeler, build_lattice, build_sampler
-from magsim.tasks.label_report import rms
-from magsim.tasks.labelling import Counting, as_records, one_by_one, one_thread_each
+from magsim.tasks.labelling.fill import Counting, as_records, one_by_one, one_thread_each
+from magsim.tasks.labelling.report import rms
 
 GPUS = "MAGSIM_WORKER_GPUS"  # what the workers of this machine share, one for each in turn
 

@@ -27,8 +27,8 @@ from magsim.runs import Run
 from magsim.runs.lightning_logger import RunLogger
 from magsim.spins import seed_sequence
 from magsim.tasks.build import plain, torch_device, torch_dtype
-from magsim.tasks.processes import Lesson, companions, hardware
-from magsim.tasks.training_callbacks import EpochBudget, Parity, Progress
+from magsim.tasks.training.callbacks import EpochBudget, Parity, Progress
+from magsim.tasks.training.processes import Lesson, companions, hardware
 
 MONITOR = "val/torque_error"
 ROOM = 0.25  # of the free memory of a GPU, for snapshots

@@ -31,9 +31,9 @@ from magsim.errors import ConfigError, RunError
 from magsim.lattice import Lattice
 from magsim.observables import measure
 from magsim.runs import Run
-from magsim.tasks.samples import Samples
-from magsim.tasks.simulation_recorder import Recorder, StepCounter, Watcher
-from magsim.tasks.team import moving
+from magsim.tasks.simulation.samples import Samples
+from magsim.tasks.simulation.series import Recorder, StepCounter, Watcher
+from magsim.tasks.simulation.team import moving
 
 
 @dataclass(frozen=True, eq=False)

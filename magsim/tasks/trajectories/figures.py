@@ -11,12 +11,12 @@ from magsim.errors import ConfigError
 from magsim.lattice import Lattice
 from magsim.report.page import Picture, Table
 from magsim.runs import Run
-from magsim.tasks import figures_of_drives as drives
-from magsim.tasks import figures_of_loops as loops
-from magsim.tasks import figures_of_maps as maps
-from magsim.tasks import figures_of_series as series
-from magsim.tasks.scene import Choice, Drawn, Scene, Solve
-from magsim.tasks.simulation import Simulation
+from magsim.tasks.simulation.recording import Simulation
+from magsim.tasks.trajectories import figures_of_drives as drives
+from magsim.tasks.trajectories import figures_of_loops as loops
+from magsim.tasks.trajectories import figures_of_maps as maps
+from magsim.tasks.trajectories import figures_of_series as series
+from magsim.tasks.trajectories.scene import Choice, Drawn, Scene, Solve
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from magsim.dynamics import FieldSweep, make_protocol
 from magsim.report.hysteresis import coercivity, hysteresis_loop
-from magsim.tasks.scene import Drawn, Scene
+from magsim.tasks.trajectories.scene import Drawn, Scene
 
 
 def needs_loop(scene: Scene) -> str:

@@ -13,8 +13,8 @@ from magsim.report.active import choices, errors_by_labels, spread_map
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.runs import Run
 from magsim.spins import transverse
-from magsim.tasks.active_choice import Chosen, read_choice
-from magsim.tasks.active_rounds import Result, ask, committee_of
+from magsim.tasks.active_learning.choice import Chosen, read_choice
+from magsim.tasks.active_learning.rounds import Result, ask, committee_of
 from magsim.tasks.build import build_lattice
 from magsim.tasks.pages import publish
 

@@ -9,7 +9,7 @@ import numpy as np
 from magsim.report.frontier import Curve, Point, frontier, learning_curves
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.runs import Run
-from magsim.tasks.entries import REPLICAS, Entry, differing_keys
+from magsim.tasks.comparison.entries import REPLICAS, Entry, differing_keys
 
 STATES = ("random", "early", "late", "ordered")
 COST, SNAPSHOTS, LIMIT = "cost/us_per_site", "train/snapshots", "trainer.max_snapshots"

@@ -13,10 +13,10 @@ from magsim.report.page import Metric, Section, Table, metrics_table
 from magsim.runs import Run
 from magsim.tasks.build import build_labeler, plain
 from magsim.tasks.pages import publish
-from magsim.tasks.references import headline, metrics_of, reference_section, set_against
-from magsim.tasks.scene import Choice, replica_labels, solver
-from magsim.tasks.simulation import Simulation
-from magsim.tasks.simulation_figures import draw
+from magsim.tasks.simulation.recording import Simulation
+from magsim.tasks.trajectories.figures import draw
+from magsim.tasks.trajectories.references import headline, metrics_of, reference_section, set_against
+from magsim.tasks.trajectories.scene import Choice, replica_labels, solver
 
 
 def simulation_page(

@@ -21,9 +21,9 @@ from magsim.errors import MagsimError, RunError
 from magsim.runs import ProgressBar, Run
 from magsim.samplers import Piece, Sampler
 from magsim.tasks.build import build_labeler, labeler_device, plain
-from magsim.tasks.cluster import Crew, open_crew
-from magsim.tasks.label_worker import Made, job_text, make_piece, suggest_timestep
-from magsim.tasks.labelling import Places, batch_size, commit, tell_rate
+from magsim.tasks.labelling.cluster import Crew, open_crew
+from magsim.tasks.labelling.fill import Places, batch_size, commit, tell_rate
+from magsim.tasks.labelling.worker import Made, job_text, make_piece, suggest_timestep
 
 SMALL_PIECE = 8  # snapshots on a CPU, where a batch gains nothing: what a lost worker loses
 COMMIT_EVERY = 2.0  # seconds

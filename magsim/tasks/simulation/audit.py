@@ -15,9 +15,9 @@ from magsim.learning.committee import committee_facts, find_members, source_hash
 from magsim.report.page import Picture, Section, Table
 from magsim.runs import Run, read_json, seconds
 from magsim.tasks.build import build_classical, labeler_device, plain
-from magsim.tasks.calibrate import known_calibration
-from magsim.tasks.truth import Auditor
-from magsim.tasks.watch import CARTESIAN, Audit, Domain, Spread, Watch
+from magsim.tasks.simulation.truth import Auditor
+from magsim.tasks.simulation.watch import CARTESIAN, Audit, Domain, Spread, Watch
+from magsim.tasks.training.calibrate import known_calibration
 
 SHOWN = {  # values of an audit in the table of the page
     "torque_rmse": "rmse (t)",

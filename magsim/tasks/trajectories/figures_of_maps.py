@@ -25,7 +25,7 @@ from magsim.report.figures import (
     wall_histogram,
 )
 from magsim.report.page import Table
-from magsim.tasks.scene import Drawn, Scene
+from magsim.tasks.trajectories.scene import Drawn, Scene
 
 LARGEST_MAP = 300_000  # sites; larger spin maps say nothing at the resolution of a page
 BINS = 36  # directions of walls

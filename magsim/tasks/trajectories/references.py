@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from magsim.dynamics import open_trajectory
 from magsim.report.page import Metric, Section, Table
-from magsim.tasks.scene import lowest_replica, references_of
-from magsim.tasks.simulation import Simulation
+from magsim.tasks.simulation.recording import Simulation
+from magsim.tasks.trajectories.scene import lowest_replica, references_of
 
 
 @dataclass(frozen=True)

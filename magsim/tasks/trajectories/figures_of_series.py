@@ -20,8 +20,8 @@ from magsim.observables import (
 from magsim.observables.fourier import linear_size
 from magsim.report.figures import domain_growth, excitation_map, overlay, quench_curves, scaling_collapse
 from magsim.report.page import Table
-from magsim.tasks.samples import Sampled, read_samples
-from magsim.tasks.scene import Drawn, Scene
+from magsim.tasks.simulation.samples import Sampled, read_samples
+from magsim.tasks.trajectories.scene import Drawn, Scene
 
 PANELS = 3  # observables in one figure
 TIMES = 5  # curves of a scaling collapse

@@ -18,9 +18,9 @@ from omegaconf import DictConfig
 from magsim.arrays import cores
 from magsim.errors import ConfigError
 from magsim.tasks.build import labeler_device
-from magsim.tasks.label_worker import GPUS
+from magsim.tasks.labelling.worker import GPUS
 
-PRELOAD = "magsim.tasks.label_worker"
+PRELOAD = "magsim.tasks.labelling.worker"
 NO_DASHBOARD = "127.0.0.1:0"  # dask always opens a port for HTTP; a free one, seen by nobody
 PATIENCE = 10.0  # seconds to find a scheduler, or to end workers
 SETTINGS: dict[str, Any] = {

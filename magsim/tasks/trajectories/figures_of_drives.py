@@ -9,8 +9,8 @@ from magsim.labelers.labels import Labels, joined
 from magsim.observables import correlation_profile, fit_velocity, profile
 from magsim.report import drives
 from magsim.report.page import Picture, Table
-from magsim.tasks.frame_files import LARGEST_PICTURE
-from magsim.tasks.scene import Drawn, Scene
+from magsim.tasks.trajectories.frame_files import LARGEST_PICTURE
+from magsim.tasks.trajectories.scene import Drawn, Scene
 
 POSITIONS = ("afm_fm_wall_position", "domain_wall_position")
 FILM_FRAMES = 150

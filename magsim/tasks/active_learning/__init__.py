@@ -1,0 +1,3 @@
+"""Active learning: its rounds, its choice of states, its page."""
+
+from __future__ import annotations

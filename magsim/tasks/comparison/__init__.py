@@ -1,0 +1,3 @@
+"""Finished runs side by side."""
+
+from __future__ import annotations
