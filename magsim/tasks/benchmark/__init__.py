@@ -17,7 +17,8 @@ and three for a GPU (they run on a CPU, too, on smaller lattices):
 - :mod:`.zoo_fields` -- the zoo on a large lattice, and a step beside an exact one (part ``fields``),
 - :mod:`.label_rates` -- labels per second on the device and on the processor (part ``labels``).
 
-:mod:`.timing` says how a rate is measured, and on which machine; :mod:`.tables` shows the results.
+:mod:`.part` says what a part is, :mod:`.timing` how a rate is measured, and on which machine;
+:mod:`.page` shows the results.
 """
 
 from __future__ import annotations
@@ -37,17 +38,17 @@ from magsim.tasks.benchmark import (
     label_rates,
     labelers,
     models,
+    page,
     probing,
-    tables,
     training,
     updates,
     zoo_fields,
 )
+from magsim.tasks.benchmark.part import Part
 from magsim.tasks.benchmark.timing import machine
 from magsim.tasks.build import torch_device
 
-# Name of the part -> module with count, measure (its result, or an iterator over how it grows) and metrics.
-PARTS: dict[str, Any] = {
+PARTS: dict[str, Part] = {
     "labelers": labelers,
     "kpm": kpm,
     "probing": probing,
@@ -75,7 +76,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     device = str(torch_device(cfg))
     described = machine(device)
     run.headline("Benchmark")
-    for line in tables.describe(described):
+    for line in page.describe(described):
         run.say(f"  {line}")
     parts = {name: PARTS[name] for name in cfg.task.parts}
     found: dict[str, Any] = {}
@@ -88,7 +89,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
                 found[name] = result
                 write_json(run.folder / "benchmark.json", _stored(cfg, described, found))
             metrics |= part.metrics(found[name])
-    tables.show(cfg, run, described, found)
+    page.show(cfg, run, described, parts, found)
     run.say(f"  {run.folder / 'benchmark.json'}")
     return metrics
 

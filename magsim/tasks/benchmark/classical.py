@@ -11,17 +11,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
 
 from magsim.dynamics import INTEGRATORS, ClassicalField, Quench, evolve, make_integrator
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
-from magsim.runs import ProgressBar
+from magsim.report.page import Metric, Section, Table
+from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng
 from magsim.tasks.benchmark import spirit_package
+from magsim.tasks.benchmark.part import ENDLESS, millions, picture
 from magsim.tasks.benchmark.timing import time_calls
 
 SIDE = 100
@@ -88,6 +92,49 @@ def metrics(rows: Sequence[Row]) -> dict[str, float]:
     return found
 
 
+def section(cfg: DictConfig, run: Run, rows: Sequence[Row]) -> Section:
+    """For the report page."""
+    path = _bars(run.folder / "benchmark_classical.png", rows)
+    return Section(
+        "Classical spins",
+        f"Heisenberg ferromagnet, square {SIDE} x {SIDE}, float64, one replica, "
+        f"beside the package spirit in the same run, turn by turn ({spirit_version()}).",
+        tables=(_table(rows),),
+        pictures=picture(run, path),
+    )
+
+
+def cards(rows: Sequence[Row]) -> list[Metric]:
+    """How much faster than spirit."""
+    return [
+        Metric(f"magsim over spirit, {row.integrator}, T = {row.T:g}", row.ratio)
+        for row in rows
+        if row.ratio is not None
+    ]
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    columns = ("integrator", "T", "magsim (10⁶/s)", "spirit (10⁶/s)", "magsim/spirit")
+    return Table(
+        columns,
+        [[r.integrator, r.T, millions(r.magsim), millions(r.spirit), r.ratio] for r in rows],
+        "Spin updates per second, classical Heisenberg field",
+    )
+
+
+def _bars(path: Path, rows: Sequence[Row]) -> Path:
+    from magsim.report.figures import bars
+
+    def column(name: str) -> list[float]:
+        found = [millions(getattr(row, name)) for row in rows]
+        return [np.nan if value is None else value for value in found]
+
+    values = {name: column(name) for name in ("magsim", "spirit")}
+    shown = {name: column for name, column in values.items() if np.isfinite(column).any()}
+    groups = [f"{row.integrator}, T = {row.T:g}" for row in rows]
+    return bars(path, groups, shown, "million spin updates per second")
+
+
 def spirit_version() -> str:
     """Version and build of spirit, or that it is not installed."""
     return spirit_package.version()
@@ -103,7 +150,7 @@ def _ours(name: str, T: float, device: str) -> Callable[[], Any]:
     field = ClassicalField(ClassicalHamiltonian(lattice, heisenberg=(-1.0,)))
     spins = torch.from_numpy(random_spins(lattice.n_sites, rng(0, "benchmark"), (1,))).to(device)
     integrator = make_integrator(name, DT, ALPHA, T)
-    frames: Iterator[Any] = evolve(field, spins, integrator, Quench(10**12, STEPS), seed=0)
+    frames: Iterator[Any] = evolve(field, spins, integrator, Quench(ENDLESS, STEPS), seed=0)
     next(frames)
     return lambda: next(frames)
 

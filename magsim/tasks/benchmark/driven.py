@@ -23,6 +23,7 @@ from magsim.lattice import make_lattice
 from magsim.report.page import Metric, Section, Table
 from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng, transverse
+from magsim.tasks.benchmark.part import OnLattice
 from magsim.tasks.benchmark.timing import time_calls
 from magsim.tasks.build import labeler_device
 
@@ -35,11 +36,10 @@ DENSE = {"cpu": 1, "cuda": 8}  # dense matrices that are inverted together
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(OnLattice):
     """One strip at one tolerance; random spins.
 
     Attributes:
-        shape: columns and sites of a column.
         tolerance: of a field component.
         nodes: energies of a label.
         still: of these in the equilibrium part.
@@ -50,7 +50,6 @@ class Row:
         stated: the error that the label states.
     """
 
-    shape: list[int]
     tolerance: float
     nodes: int
     still: int
@@ -60,34 +59,22 @@ class Row:
     error: float
     stated: float
 
-    @property
-    def name(self) -> str:
-        """The shape as text, 32x24."""
-        return "x".join(map(str, self.shape))
-
 
 @dataclass(frozen=True)
-class Energy:
+class Energy(OnLattice):
     """Seconds of one energy.
 
     Attributes:
-        shape: columns and sites of a column.
         real: ``G Gamma G+`` on sites and bonds by the recursion.
         imaginary: G on sites and bonds by the recursion, at a complex energy.
         dense: inverse of ``E - H_eff`` as a whole.
         ratio: dense over real.
     """
 
-    shape: list[int]
     real: float
     imaginary: float
     dense: float
     ratio: float
-
-    @property
-    def name(self) -> str:
-        """The shape as text, 32x24."""
-        return "x".join(map(str, self.shape))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
@@ -22,8 +23,10 @@ from magsim.dynamics import (
 from magsim.hamiltonian.driven import DrivenStrip
 from magsim.lattice import Lattice
 from magsim.learning.checkpoint import build_model
-from magsim.runs import ProgressBar
+from magsim.report.page import Metric, Section, Table
+from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng
+from magsim.tasks.benchmark.part import ENDLESS, OnLattice, picture, shape_name
 from magsim.tasks.benchmark.timing import Timing, time_calls
 from magsim.tasks.build import (
     build_hamiltonian,
@@ -34,17 +37,16 @@ from magsim.tasks.build import (
     torch_dtype,
 )
 
-ENDLESS = 10**12
 BATCH = 16  # configurations solved together, as a labelling run does
 FALLBACK_DT = 0.1  # the cost of a step does not depend on its length
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(OnLattice):
     """Rates on one lattice.
 
     Attributes:
-        shape, sites: of the lattice.
+        sites: of the lattice.
         labels_per_second: exact solutions.
         exact_steps_per_second, learned_steps_per_second: of LLG with one replica.
         ratio: learned over exact.
@@ -52,18 +54,12 @@ class Row:
             longer than a measurement may; "extrapolated", as N^-3 from the largest lattice that was labelled.
     """
 
-    shape: list[int]
     sites: int
     labels_per_second: float
     exact_steps_per_second: float
     learned_steps_per_second: float
     ratio: float
     exact: str
-
-    @property
-    def name(self) -> str:
-        """The shape as text, 12x12."""
-        return "x".join(map(str, self.shape))
 
 
 def count(cfg: DictConfig) -> int:
@@ -80,12 +76,12 @@ def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> list[Row]:
     learned = []
     for lattice in lattices:
         learned.append(_steps(learned_field(cfg, lattice, device), lattice, integrator, device, budget))
-        bar.advance(1, now=f"learned LLG {_name(lattice)}")
+        bar.advance(1, now=f"learned LLG {shape_name(lattice.shape)}")
     exact: dict[int, tuple[float, float, str]] = {}  # by position: labels/s, steps/s, how
     for position, lattice in enumerate(lattices):
         if lattice.n_sites <= largest:
             exact[position] = _exact(cfg, lattice, integrator, budget)
-        bar.advance(1, now=f"exact labels and LLG {_name(lattice)}")
+        bar.advance(1, now=f"exact labels and LLG {shape_name(lattice.shape)}")
     rows = []
     for position, (lattice, fast) in enumerate(zip(lattices, learned, strict=True)):
         labels, slow, how = exact.get(position) or _extrapolated(lattices, exact, lattice.n_sites)
@@ -103,6 +99,54 @@ def metrics(rows: Sequence[Row]) -> dict[str, float]:
         found[f"benchmark/learned_steps_per_second_{row.name}"] = row.learned_steps_per_second
         found[f"benchmark/learned_over_exact_{row.name}"] = row.ratio
     return found
+
+
+def section(cfg: DictConfig, run: Run, rows: Sequence[Row]) -> Section:
+    """For the report page."""
+    return Section(
+        "Exact and learned dynamics",
+        f"LLG with the integrator {cfg.integrator.name} on the {cfg.lattice.name} lattice, one replica. "
+        f"Learned field: {learned_name(cfg)}. Exact labels: {cfg.labeler.name}.\n\n"
+        "Exact rates: measured; or from the time of one solution; or, where marked so, extrapolated from "
+        "the largest lattice that was labelled with the cost N³ of diagonalisation.",
+        tables=(_table(rows),),
+        pictures=picture(run, _bars(run.folder / "benchmark_llg.png", rows)),
+    )
+
+
+def cards(rows: Sequence[Row]) -> list[Metric]:
+    """How much faster the learned field is."""
+    return [Metric(f"learned over exact, {row.name}", row.ratio, row.exact) for row in rows]
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    columns = ("lattice", "sites", "labels/s", "exact steps/s", "learned steps/s", "ratio", "exact rate")
+    return Table(
+        columns,
+        [
+            [
+                row.name,
+                row.sites,
+                row.labels_per_second,
+                row.exact_steps_per_second,
+                row.learned_steps_per_second,
+                row.ratio,
+                row.exact,
+            ]
+            for row in rows
+        ],
+        "Labels and LLG steps per second",
+    )
+
+
+def _bars(path: Path, rows: Sequence[Row]) -> Path:
+    from magsim.report.figures import bars
+
+    values = {
+        "exact": [row.exact_steps_per_second for row in rows],
+        "learned": [row.learned_steps_per_second for row in rows],
+    }
+    return bars(path, [row.name for row in rows], values, "LLG steps per second", log=True)
 
 
 def learned_name(cfg: DictConfig) -> str:
@@ -167,7 +211,3 @@ def _steps(
     frames = evolve(field, spins, integrator, Quench(ENDLESS, 1), seed=0)
     next(frames)
     return time_calls(lambda: next(frames), budget)
-
-
-def _name(lattice: Lattice) -> str:
-    return "x".join(map(str, lattice.shape))

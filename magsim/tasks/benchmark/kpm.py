@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,8 +26,11 @@ from magsim.labelers.kpm.chebyshev import pair_weights
 from magsim.labelers.kpm.products import ProductRecursion
 from magsim.labelers.kpm.stencil import LatticeRecursion, Recursion, Stencil
 from magsim.lattice import make_lattice
-from magsim.runs import ProgressBar
+from magsim.report.page import Metric, Section, Table
+from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng
+from magsim.tasks.benchmark.part import OnLattice, millions
+from magsim.tasks.benchmark.timing import fastest
 
 SHAPES = ((64, 64), (128, 128), (256, 256), (512, 512))
 MOMENTS = 256
@@ -42,7 +44,7 @@ SCRIPT = Path(__file__).parents[3] / "scripts" / "kwant_kpm.py"
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(OnLattice):
     """Rates in orbital x moment x vector per second, on one core unless it says otherwise.
 
     Attributes:
@@ -56,7 +58,6 @@ class Row:
         arithmetic: share of the rate of operations of a matrix product.
     """
 
-    shape: list[int]
     orbitals: int
     kernel: float
     gradient: float
@@ -67,11 +68,6 @@ class Row:
     over_kwant: float | None
     memory: float
     arithmetic: float
-
-    @property
-    def name(self) -> str:
-        """The shape as text, 64x64."""
-        return "x".join(map(str, self.shape))
 
 
 def count(cfg: DictConfig) -> int:
@@ -101,22 +97,55 @@ def metrics(rows: Sequence[Row]) -> dict[str, float]:
     return found
 
 
+def section(cfg: DictConfig, run: Run, rows: Sequence[Row]) -> Section:
+    """For the report page."""
+    return Section(
+        "Chebyshev moments",
+        "Orbital x moment x vector per second, square lattice, s-d model, one core unless it says otherwise: "
+        "the fused kernel, beside CSR products of scipy and kwant.kpm. Shares of what the memory's bandwidth "
+        "and the arithmetic of one core allow; above 1 where the cache serves several steps.\n\n"
+        f"Cost of a column ~ N^{exponent(rows):.2f}.",
+        tables=(_table(rows),),
+    )
+
+
+def cards(rows: Sequence[Row]) -> list[Metric]:
+    """How much faster than sparse products."""
+    return [Metric(f"Chebyshev kernel over scipy, {row.name}", row.over_scipy) for row in rows]
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    columns = [
+        "lattice",
+        "moments (10⁶/s)",
+        "with gradient",
+        "all cores",
+        "scipy",
+        "kwant",
+        "/scipy",
+        "/kwant",
+        "of memory",
+        "of arithmetic",
+    ]
+    cells = [
+        [
+            row.name,
+            *(millions(x) for x in (row.kernel, row.gradient, row.all_cores, row.scipy, row.kwant)),
+            row.over_scipy,
+            row.over_kwant,
+            row.memory,
+            row.arithmetic,
+        ]
+        for row in rows
+    ]
+    return Table(columns, cells, "Chebyshev moments")
+
+
 def exponent(rows: Sequence[Row]) -> float:
     """Fitted exponent of the cost of a column in N; 1 is linear."""
     orbitals = np.log([row.orbitals for row in rows])
     cost = np.log([row.orbitals / row.gradient for row in rows])
     return float(np.polyfit(orbitals, cost, 1)[0]) if len(rows) > 1 else float("nan")
-
-
-def fastest(work: Callable[[], object], budget: float) -> float:
-    """Seconds of the fastest of the calls that fit into the budget, two at least: the one that others on the
-    machine disturbed least."""
-    spent: list[float] = []
-    while len(spent) < 2 or sum(spent) < budget:
-        start = time.perf_counter()
-        work()
-        spent.append(time.perf_counter() - start)
-    return min(spent)
 
 
 def copied_bytes(budget: float) -> float:

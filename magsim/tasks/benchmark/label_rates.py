@@ -20,8 +20,8 @@ from magsim.report.page import Metric, Section, Table
 from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng
 from magsim.tasks.benchmark.driven import published_strip
+from magsim.tasks.benchmark.part import OnLattice, failed, shape_name
 from magsim.tasks.benchmark.timing import attempt, time_calls
-from magsim.tasks.benchmark.updates import failed
 from magsim.tasks.build import labeler_device
 
 KINDS: dict[str, Any] = {"greens": GreensLabeler, "ed": EDLabeler, "kpm": KPMLabeler}
@@ -38,12 +38,11 @@ STRIP_BATCHES = {"cpu": (1,), "cuda": (1, 16, 64)}
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(OnLattice):
     """One method on one lattice.
 
     Attributes:
         method: name of the labeler.
-        shape: of the lattice.
         batch: configurations of a call.
         rate: labels per second on the device.
         host: labels per second on the processor; None on it.
@@ -51,16 +50,10 @@ class Row:
     """
 
     method: str
-    shape: list[int]
     batch: int
     rate: float
     host: float | None
     ratio: float | None
-
-    @property
-    def name(self) -> str:
-        """The shape as text, 32x24."""
-        return "x".join(map(str, self.shape))
 
 
 @dataclass(frozen=True)
@@ -109,16 +102,16 @@ def _rows(
     seconds: float,
 ) -> None:
     places = dict.fromkeys((result.device, "cpu"))
-    with attempt(f"{method}, {SMALL[0]}x{SMALL[1]}", result.failures):
+    with attempt(f"{method}, {shape_name(SMALL)}", result.failures):
         for where in places:  # compilers and libraries set themselves up
             make(SMALL, where).label(_spins(SMALL, 1))
     for shape in shapes:
-        with attempt(f"{method}, {shape[0]}x{shape[1]}", result.failures):
+        with attempt(f"{method}, {shape_name(shape)}", result.failures):
             host = _rate(make, shape, "cpu", 1, seconds) if len(places) > 1 else None
             for batch in batches:
                 rate = _rate(make, shape, result.device, batch, seconds)
                 ratio = None if host is None else rate / host
-                result.rows.append(Row(method, list(shape), batch, rate, host, ratio))
+                result.rows.append(Row(list(shape), method, batch, rate, host, ratio))
 
 
 def _rate(

@@ -5,30 +5,30 @@ From the same measurements come the rates that ``labeler=auto`` chooses by.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
-from scipy import linalg
 
-from magsim.arrays import array_module, cores, to_numpy
+from magsim.arrays import cores
 from magsim.hamiltonian.electronic import Electrons, SDHamiltonian
 from magsim.labelers import Costs, EDLabeler, GreensLabeler, KPMLabeler, Labels
 from magsim.labelers.auto import solutions
-from magsim.labelers.ensemble import fermi
 from magsim.lattice import Lattice
-from magsim.runs import ProgressBar
+from magsim.report.costs import label_times
+from magsim.report.page import Metric, Section, Table
+from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng
+from magsim.tasks.benchmark.eigensolver import diagonalised, fastest_driver
+from magsim.tasks.benchmark.limits import products
+from magsim.tasks.benchmark.part import OnLattice, picture
 from magsim.tasks.benchmark.timing import machine, time_calls
 from magsim.tasks.build import build_hamiltonian, build_lattice, labeler_device
 from magsim.tasks.costs import store_costs
 
 TOLERANCE = 1e-8  # of a field component
-DRIVERS = ("evr", "evd")  # of LAPACK; the fastest is chosen at TRIAL states
-TRIAL = 800
 LARGE = 1000  # states: smaller systems say little about rates
 SMALL = 128  # states: what a label costs however small the lattice
 STEPS = 1000  # of exact dynamics
@@ -37,11 +37,11 @@ COLUMNS = 64  # of the Chebyshev probes whose error is measured
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(OnLattice):
     """Seconds of one label of random spins.
 
     Attributes:
-        shape, states: of the lattice.
+        states: of the lattice.
         poles: number of poles.
         double, single: by Green's functions in complex128 and complex64.
         error, single_error: largest difference of a field component from diagonalisation, or None.
@@ -51,7 +51,6 @@ class Row:
         arithmetic: share of the rate of complex matrix products on all cores.
     """
 
-    shape: list[int]
     states: int
     poles: int
     double: float
@@ -62,11 +61,6 @@ class Row:
     eigh: float | None
     ratio: float | None
     arithmetic: float
-
-    @property
-    def name(self) -> str:
-        """The shape as text, 40x40."""
-        return "x".join(map(str, self.shape))
 
     @property
     def gain(self) -> float:
@@ -101,8 +95,8 @@ def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Result:
     where = labeler_device(cfg)
     base = build_lattice(cfg)
     budget = float(cfg.task.seconds)
-    driver = _fastest_driver() if where == "cpu" else "cuSOLVER"
-    limit = _products(where, budget)
+    driver = fastest_driver() if where == "cpu" else "cuSOLVER"
+    limit = products(where, budget)
     rows: list[Row] = []
     for shape in cfg.task.label_shapes:
         lattice = base.with_shape(list(shape))
@@ -130,6 +124,75 @@ def metrics(result: Result) -> dict[str, float]:
     return found
 
 
+def section(cfg: DictConfig, run: Run, result: Result) -> Section:
+    """For the report page."""
+    node = cfg.hamiltonian
+    ensemble = f"mu={node.mu:g}" if node.mu is not None else f"filling={node.filling:g}"
+    points = [(row.states, row.double, row.single, row.eigh) for row in result.rows]
+    path = label_times(run.folder / "benchmark_labelers.png", points, result.exponent)
+    return Section(
+        "Exact labels",
+        f"One label of random spins, {cfg.lattice.name} lattice, {node.name} with {ensemble}, T={node.T:g}: "
+        f"Green's functions (tolerance {TOLERANCE:g}) against all eigenvalues and vectors by "
+        f"LAPACK's {result.driver} alone, on the same cores in the same run. The error is the largest "
+        "difference of a field component between the two.\n\n"
+        f"Cost of a label ~ N^{result.exponent:.2f} (complex128).",
+        tables=(_table(result.rows), _exact_dynamics_table(result.rows)),
+        pictures=picture(run, path),
+    )
+
+
+def cards(result: Result) -> list[Metric]:
+    """How much faster than diagonalisation."""
+    return [
+        Metric(f"eigh over greens, {row.name}", row.ratio) for row in result.rows if row.ratio is not None
+    ]
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    columns = [
+        "lattice",
+        "poles",
+        "greens",
+        "error",
+        "complex64",
+        "its error",
+        "eigh",
+        "eigh/greens",
+        "of peak",
+    ]
+    cells = [
+        [
+            row.name,
+            row.poles,
+            row.double,
+            row.error,
+            row.single,
+            row.single_error,
+            row.eigh,
+            row.ratio,
+            row.arithmetic,
+        ]
+        for row in rows
+    ]
+    return Table(columns, cells, "Exact labels, seconds each; of peak: share of the rate of matrix products")
+
+
+def _exact_dynamics_table(rows: Sequence[Row]) -> Table:
+    minutes = STEPS * EVALUATIONS / 60
+    cells = [
+        [
+            row.name,
+            minutes * row.double,
+            minutes * row.single,
+            None if row.eigh is None else minutes * row.eigh,
+        ]
+        for row in rows
+    ]
+    columns = ["lattice", "greens", "complex64", "eigh"]
+    return Table(columns, cells, f"{STEPS} steps of heun in the exact field, minutes at these rates")
+
+
 def _row(h: Electrons, device: str, budget: float, driver: str, limit: float) -> Row:
     spins = random_spins(h.lattice.n_sites, rng(0, "benchmark"), (1,))
     double, single = (
@@ -142,7 +205,7 @@ def _row(h: Electrons, device: str, budget: float, driver: str, limit: float) ->
     fast = time_calls(lambda: single.label(spins), budget).seconds
     exact = field = None
     if driver:
-        exact, field = _diagonalised(h, spins, driver, device)
+        exact, field = diagonalised(h, spins, driver, device)
 
     def off(labels: Labels) -> float | None:
         return None if field is None else float(np.abs(labels.field - field).max())
@@ -162,54 +225,6 @@ def _row(h: Electrons, device: str, budget: float, driver: str, limit: float) ->
         ratio=None if exact is None else exact / seconds,
         arithmetic=work / seconds / limit,
     )
-
-
-def _diagonalised(h: Electrons, spins: np.ndarray, driver: str, device: str) -> tuple[float, np.ndarray]:
-    """Seconds of ``eigh`` alone, and the field from its levels and vectors."""
-    xp = array_module(device)
-    matrix = h.dense(spins, xp)[0]
-    start = time.perf_counter()
-    if xp is np:
-        levels, vectors = linalg.eigh(matrix, driver=driver, check_finite=False, overwrite_a=True)
-    else:
-        levels, vectors = xp.linalg.eigh(matrix)
-        xp.cuda.Device().synchronize()
-    seconds = time.perf_counter() - start
-    if h.mu is None:
-        return seconds, EDLabeler(h, device).label(spins).field
-    occupation = fermi(levels[None], xp.full(1, h.mu), h.T, xp)[0]
-    rows, columns = (xp.asarray(index) for index in h.pattern)
-    occupied = int((occupation > 1e-17).sum())
-    v = vectors[:, :occupied]
-    elements = xp.einsum("en,en->e", (v * occupation[:occupied])[rows], v[columns].conj())
-    return seconds, to_numpy(h.observe(xp.asarray(spins), elements[None], xp)[0])
-
-
-def _fastest_driver() -> str:
-    """The LAPACK driver that takes least time for all eigenvalues and vectors of a middling matrix."""
-    random = np.random.default_rng(0)
-    m = random.normal(size=(TRIAL, TRIAL)) + 1j * random.normal(size=(TRIAL, TRIAL))
-    matrix = m + m.conj().T
-
-    def seconds(driver: str) -> float:
-        start = time.perf_counter()
-        linalg.eigh(matrix, driver=driver, check_finite=False)
-        return time.perf_counter() - start
-
-    return min(DRIVERS, key=lambda driver: min(seconds(driver) for _ in range(2)))
-
-
-def _products(device: str, budget: float, n: int = 1024) -> float:
-    """Operations per second of a complex128 matrix product on all cores, or on the GPU."""
-    xp = array_module(device)
-    a = xp.asarray(np.random.default_rng(0).normal(size=(n, n)) + 1j)
-
-    def product() -> None:
-        xp.matmul(a, a)
-        if xp is not np:
-            xp.cuda.Device().synchronize()
-
-    return 8.0 * n**3 / time_calls(product, budget).seconds
 
 
 def _exponent(rows: Sequence[Row]) -> float:
@@ -262,8 +277,6 @@ def _chebyshev(h: SDHamiltonian, device: str, budget: float) -> dict[str, float]
 
 def _sized(h: Any, states: int) -> Any:
     """The same Hamiltonian on a lattice of about so many states, sides all equal."""
-    from dataclasses import replace
-
     lattice: Lattice = h.lattice
     per_cell = h.n_states / lattice.n_cells
     side = max(4, round((states / per_cell) ** (1 / lattice.dim)))
@@ -272,5 +285,4 @@ def _sized(h: Any, states: int) -> Any:
 
 def _seconds(labeler: Any, h: Electrons, budget: float) -> float:
     spins = random_spins(h.lattice.n_sites, rng(0, "benchmark"), (1,))
-    work: Callable[[], Labels] = lambda: labeler.label(spins)  # noqa: E731
-    return time_calls(work, budget).seconds
+    return time_calls(lambda: labeler.label(spins), budget).seconds

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from magsim.arrays import array_module
+from magsim.tasks.benchmark import timing
+
 COPIED = 2**28  # bytes
-FEWEST = 3  # calls, the first to warm up
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices that are multiplied
 
 
@@ -60,20 +63,30 @@ def limits(device: str, seconds: float) -> Limits:
     return Limits(2.0 * COPIED / copy, 2.0 * n**3 / product)
 
 
+def products(device: str, budget: float, n: int = 1024) -> float:
+    """Operations per second of a complex128 matrix product on all cores, or on the GPU."""
+    xp = array_module(device)
+    a = xp.asarray(np.random.default_rng(0).normal(size=(n, n)) + 1j)
+
+    def product() -> None:
+        xp.matmul(a, a)
+        if xp is not np:
+            xp.cuda.Device().synchronize()
+
+    return 8.0 * n**3 / timing.time_calls(product, budget).seconds
+
+
 def fastest(work: Callable[[], Any], device: str, seconds: float) -> float:
-    """Seconds of the fastest call after one to warm up; on a GPU until it has finished. With one thread those
-    of the processor, as :func:`~magsim.tasks.training.model_cost.model_cost` counts: other jobs lengthen them
-    little."""
+    """As :func:`.timing.fastest`; a call ends when the GPU has finished. With one thread the seconds are
+    those of the processor, as in :mod:`magsim.tasks.training.model_cost`: other jobs lengthen them little."""
     alone = torch.get_num_threads() == 1 and device == "cpu"
-    clock = time.process_time if alone else time.perf_counter
-    spent: list[float] = []
-    while len(spent) < FEWEST or sum(spent) < seconds:
-        start = clock()
+
+    def whole() -> None:
         work()
         if device == "cuda":
             torch.cuda.synchronize()
-        spent.append(clock() - start)
-    return min(spent[1:])
+
+    return timing.fastest(whole, seconds, time.process_time if alone else time.perf_counter)
 
 
 def work_of(call: Callable[[], Any]) -> Work:

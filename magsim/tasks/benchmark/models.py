@@ -6,7 +6,7 @@ but for ``checkpoint`` the models are untrained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,8 @@ from magsim.config.paths import groups
 from magsim.lattice import make_lattice
 from magsim.learning.checkpoint import load_model
 from magsim.models import Model, build_model
-from magsim.runs import ProgressBar
+from magsim.report.page import Metric, Section, Table
+from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng
 from magsim.tasks.benchmark import e3nn_network
 from magsim.tasks.benchmark.limits import Limits, limits, work_of
@@ -101,6 +102,47 @@ def metrics(result: Result) -> dict[str, float]:
         if row.ratio is not None:
             found[f"benchmark/published_over_{row.name}_{row.sites}"] = row.ratio
     return found
+
+
+def section(cfg: DictConfig, run: Run, result: Result) -> Section:
+    """For the report page."""
+    return Section(
+        "Learned fields",
+        f"Energy and field of one replica, {result.precision}, all cores, the fastest of several "
+        "evaluations. Published: the equivariant network of arXiv:2305.03804 "
+        f"({result.published}); merged: with all neighbours in one product. Of bandwidth: share of the "
+        f"rate of a copy ({result.limits.bandwidth / 1e9:.3g} GB/s), counting what every kernel reads "
+        "and writes, above 1 where caches serve. Of arithmetic: share of the rate of matrix products "
+        f"({result.limits.operations / 1e9:.3g} Gflop/s, float32), counting dense products alone.",
+        tables=(_table(result.rows),),
+    )
+
+
+def cards(result: Result) -> list[Metric]:
+    """How much cheaper each model is."""
+    return [
+        Metric(f"published over {row.name}, {row.sites} sites", row.ratio)
+        for row in result.rows
+        if row.ratio is not None and not row.name.startswith(PUBLISHED)
+    ]
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    columns = (
+        "model",
+        "weights",
+        "sites",
+        "µs/site",
+        "10⁶ sites/s",
+        "published/model",
+        "of bandwidth",
+        "of arithmetic",
+    )
+    cells = [
+        [r.name, r.weights, r.sites, r.microseconds, 1 / r.microseconds, r.ratio, r.bandwidth, r.arithmetic]
+        for r in rows
+    ]
+    return Table(columns, cells, "Learned fields: energy and field")
 
 
 def _models(cfg: DictConfig) -> Iterator[tuple[str, Model]]:

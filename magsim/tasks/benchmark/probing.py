@@ -11,9 +11,11 @@ from omegaconf import DictConfig
 from magsim.hamiltonian.electronic import SDHamiltonian
 from magsim.labelers import EDLabeler, KPMLabeler
 from magsim.lattice import make_lattice
+from magsim.report.page import Metric, Section
 from magsim.report.probing import probing_errors
-from magsim.runs import ProgressBar
+from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng, transverse
+from magsim.tasks.benchmark.part import picture
 
 SIDE = 32
 COLUMNS = (8, 16, 32, 64, 128, 256, 512)
@@ -73,6 +75,21 @@ def count(cfg: DictConfig) -> int:
 def metrics(curves: list[Curve]) -> dict[str, float]:
     """Flat metrics."""
     return {f"benchmark/kpm_slope_{curve.kind}": curve.slope for curve in curves}
+
+
+def section(cfg: DictConfig, run: Run, curves: list[Curve]) -> Section:
+    """For the report page."""
+    slopes = ", ".join(f"{curve.kind} {curve.slope:.2f}" for curve in curves)
+    return Section(
+        "Error of the probes",
+        f"rms error of a torque component against the number of columns; fitted slopes: {slopes}.",
+        pictures=picture(run, draw(run.folder / "benchmark_probing.png", curves)),
+    )
+
+
+def cards(curves: list[Curve]) -> list[Metric]:
+    """How fast the error falls."""
+    return [Metric(f"slope of the error, {curve.kind} probes", curve.slope) for curve in curves]
 
 
 def draw(path: Path, curves: list[Curve]) -> Path:

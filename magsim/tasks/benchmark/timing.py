@@ -16,6 +16,7 @@ from typing import Any
 
 PACKAGES = ("numpy", "scipy", "torch", "cupy-cuda12x", "cupy-cuda13x", "spirit")
 
+FEWEST = 3  # calls, the first to warm up
 FEW = 5  # a warm-up call may take this many budgets before it has to serve as the measurement
 
 
@@ -44,6 +45,17 @@ def time_calls(work: Callable[[], Any], budget: float) -> Timing:
         now = time.perf_counter()
         spent.append(now - start)
     return Timing(statistics.median(spent), len(spent))
+
+
+def fastest(work: Callable[[], Any], seconds: float, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds of the fastest call, which others on the machine disturbed least, of those that fit into
+    ``seconds`` after one to warm up; two at least."""
+    spent: list[float] = []
+    while len(spent) < FEWEST or sum(spent) < seconds:
+        start = clock()
+        work()
+        spent.append(clock() - start)
+    return min(spent[1:])
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from omegaconf import DictConfig
 from magsim.learning.closed_form import ClosedFormModule
 from magsim.learning.losses import field_loss
 from magsim.models import LinearModel, Model, build_model
-from magsim.runs import ProgressBar
+from magsim.report.page import Metric, Section, Table
+from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng
 from magsim.tasks.benchmark.timing import time_calls
 from magsim.tasks.build import build_lattice, plain, torch_dtype
@@ -70,6 +71,22 @@ def measure(cfg: DictConfig, device: str, bar: ProgressBar) -> Samples:
 def metrics(samples: Samples) -> dict[str, float]:
     """Flat metrics."""
     return {"benchmark/training_samples_per_second": samples.samples_per_second}
+
+
+def section(cfg: DictConfig, run: Run, samples: Samples) -> Section:
+    """For the report page."""
+    return Section("Training", tables=(_table(samples),))
+
+
+def cards(samples: Samples) -> list[Metric]:
+    """The rate."""
+    return [Metric("samples/s in training", samples.samples_per_second)]
+
+
+def _table(s: Samples) -> Table:
+    columns = ("model", "invariants", "weights", "sites", "batch", "samples/s", "sites/s")
+    row = [s.model, s.invariants, s.weights, s.sites, s.batch_size, s.samples_per_second, s.sites_per_second]
+    return Table(columns, [row], "Training: forward, backward, optimiser")
 
 
 def _step(cfg: DictConfig, model: Model, spins: torch.Tensor, field: torch.Tensor) -> Callable[[], Any]:

@@ -6,7 +6,7 @@ lattice on which the launches of its kernels are what takes time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,7 @@ from magsim.lattice import make_lattice
 from magsim.report.page import Metric, Section, Table
 from magsim.runs import ProgressBar, Run
 from magsim.tasks.benchmark.limits import Limits, fastest, limits
+from magsim.tasks.benchmark.part import ENDLESS, failed
 from magsim.tasks.benchmark.timing import attempt
 
 SIDES = {"cpu": (512,), "cuda": (4096, 100)}
@@ -27,7 +28,6 @@ METHODS = (("heun", 0.0), ("heun", 0.1), ("depondt", 0.0), ("sib", 0.0))  # T in
 ALPHA, DT = 0.1, 0.05
 STEPS = {"cpu": 4, "cuda": 20}  # of a measurement
 NEEDED = 48  # bytes of a spin that every step must at least read and write
-ENDLESS = 10**12
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,3 @@ def cards(result: Result) -> list[Metric]:
     """The largest rate."""
     best = max(result.rows, key=lambda r: r.rate, default=None)
     return [] if best is None else [Metric(f"updates/s, {best.integrator}, {best.sites} spins", best.rate)]
-
-
-def failed(failures: Sequence[str]) -> str:
-    """What failed, as the end of a text."""
-    return "".join(f"\n\nFailed: {line}" for line in failures)

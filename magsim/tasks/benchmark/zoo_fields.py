@@ -23,8 +23,9 @@ from magsim.report.page import Metric, Section, Table
 from magsim.runs import ProgressBar, Run
 from magsim.spins import random_spins, rng
 from magsim.tasks.benchmark.limits import Limits, fastest, limits, work_of
+from magsim.tasks.benchmark.part import failed
 from magsim.tasks.benchmark.timing import attempt, time_calls
-from magsim.tasks.benchmark.updates import failed, random_tensor, stepper
+from magsim.tasks.benchmark.updates import random_tensor, stepper
 from magsim.tasks.build import labeler_device, make_hamiltonian
 
 SIDE = {"cpu": 64, "cuda": 1024}
