@@ -149,6 +149,14 @@ def test_the_wall_between_antiferromagnet_and_ferromagnet_is_where_it_was_put(pl
     )
 
 
+def test_a_zigzag_wall_is_where_its_rows_are_on_average_and_canted_domains_do_not_move_it():
+    spins = afm_fm_wall(STRIP, 5.5).reshape(12, 4, 3)
+    spins[6:8, ::2] = [[[1, 0, 0]], [[-1, 0, 0]]]  # every other row: two columns farther
+    assert float(afm_fm_wall_position(STRIP, spins.reshape(-1, 3))) == pytest.approx(6.5)
+    spins[10] = [0.8**0.5, 0, -(0.2**0.5)]  # one column of the ferromagnet turned by more than 90 degrees
+    assert float(afm_fm_wall_position(STRIP, spins.reshape(-1, 3))) == pytest.approx(6.5)
+
+
 def test_a_wall_that_has_left_the_strip_is_at_its_end():
     assert float(afm_fm_wall_position(STRIP, ferromagnet(STRIP))) == 0
     assert float(afm_fm_wall_position(STRIP, neel(STRIP))) == 11

@@ -54,7 +54,6 @@ from magsim.observables.skyrmion import skyrmion_count, skyrmion_number, topolog
 from magsim.observables.statistics import binder_cumulant, two_time_correlation
 from magsim.observables.strip import (
     afm_fm_wall_position,
-    bond_profile,
     correlation_profile,
     domain_wall_position,
     fit_velocity,
@@ -89,7 +88,6 @@ __all__ = [
     "afm_fm_wall_position",
     "amplitudes",
     "binder_cumulant",
-    "bond_profile",
     "centred",
     "chirality_correlation_length",
     "chirality_domain_size",

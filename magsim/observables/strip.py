@@ -39,27 +39,14 @@ def correlation_profile(lattice: Lattice, spins: Any) -> Any:
     return profile(lattice, neighbour_sum(lattice, spins)) / number
 
 
-def bond_profile(lattice: Lattice, spins: Any) -> Any:
-    """Mean of ``S(x, ..) . S(x+1, ..)`` over the bonds along the first direction between two columns.
-
-    Args:
-        spins: ``(..., N, 3)`` unit vectors.
-
-    Returns:
-        ``(..., L_x - 1)``, those at x = 1/2, 3/2, ...
-    """
-    columns = spins.reshape(*spins.shape[:-2], lattice.shape[0], -1, 3)
-    return (columns[..., :-1, :, :] * columns[..., 1:, :, :]).sum(-1).mean(-1)
-
-
 def afm_fm_wall_position(lattice: Lattice, spins: Any) -> Any:
-    """Where an antiferromagnet on the left ends and a ferromagnet begins, in columns:
+    """Where an antiferromagnet on the left ends and a ferromagnet begins, in columns.
 
-        x_w = sum_x [1 - c(x)]/2 ,
-
-    the antiferromagnetic share of the bonds along x, with their correlations c of :func:`bond_profile`. A
-    sharp wall between perpendicular domains at X + 1/2 is there; 0 where all is ferromagnetic, ``L_x - 1``
-    where all is antiferromagnetic. Unlike the zero of c it does not jump where a column hesitates.
+    In each row the correlations ``c(x + 1/2) = S(x) . S(x+1)`` of its bonds along x change their sign at the wall;
+    between the two bonds beside it the zero lies on a straight line. Of several changes the one counts left of which
+    the sum of c is lowest, so that no disorder within a domain is taken for the wall. The position is the mean over
+    the rows. A sharp wall between perpendicular domains at X + 1/2 is there; 0 where all is ferromagnetic,
+    ``L_x - 1`` where all is antiferromagnetic.
 
     Args:
         spins: ``(..., N, 3)`` unit vectors.
@@ -71,7 +58,15 @@ def afm_fm_wall_position(lattice: Lattice, spins: Any) -> Any:
         ConfigError: the first direction is periodic, or has fewer than two columns.
     """
     _needs_open(lattice)
-    return (0.5 - 0.5 * bond_profile(lattice, checked(lattice, spins))).sum(-1)
+    spins = checked(lattice, spins)
+    columns = spins.reshape(*spins.shape[:-2], lattice.shape[0], -1, 3)
+    bonds = (columns[..., :-1, :, :] * columns[..., 1:, :, :]).sum(-1).swapaxes(-1, -2)  # (..., rows, bonds)
+    xp = namespace(bonds)
+    one = xp.ones_like(bonds[..., :1])  # beyond the ends the domains go on
+    c = xp.concatenate([-one, bonds, one], -1)
+    left = c[..., :-1].cumsum(-1).argmin(-1)[..., None]
+    a, b = _taken(c, left), _taken(c, left + 1)  # a <= 0 <= b
+    return (left - 0.5 + a / (a - b))[..., 0].mean(-1)
 
 
 def domain_wall_position(lattice: Lattice, spins: Any) -> Any:
