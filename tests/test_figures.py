@@ -12,6 +12,7 @@ from magsim import observables as obs
 from magsim.errors import ConfigError
 from magsim.lattice import make_lattice
 from magsim.report import figures as fig
+from magsim.report import style
 from magsim.report.geometry import brillouin_zone, images, window
 from magsim.report.maps import direction_colours
 from magsim.report.torques import torque_errors
@@ -271,3 +272,17 @@ def test_large_lattices_are_drawn_by_nearest_triangle(
     fast = imread(fig.chirality_map(tmp_path / "pixels.png", lattice, chirality))
     assert exact.shape == fast.shape
     assert np.abs(exact - fast).mean() < 0.01  # only edges differ
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.62, 1.02), (0.018, 0.021), (3e-5, 8e-5), (0.5, 4.0), (2.0, 90.0), (1e-6, 3e-1), (900.0, 150_000.0)],
+)
+def test_every_log_axis_has_two_numbers_to_read_it_by(tmp_path: Path, low: float, high: float) -> None:
+    with style.panels(tmp_path / "a.png", 1, 1, 3.0, 2.5) as (_, axes):
+        axes[0, 0].plot([1, 2], [low, high])
+        axes[0, 0].set(yscale="log", ylim=(low, high))
+    ticks = axes[0, 0].yaxis.get_major_ticks()
+    inside = [t.label1.get_text() for t in ticks if low <= t.get_loc() <= high]
+    assert len([text for text in inside if text]) >= 2
+    assert not any("e-" in text or "e+" in text for text in inside)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from magsim.errors import DataError
+from magsim.observables import OBSERVABLES
 from magsim.report.figures import table_figure
 from magsim.report.numbers import number
 from magsim.report.page import Metric, Picture, Section, Table, metrics_table, write_report
@@ -122,6 +123,47 @@ def test_page_shows_text_as_text_and_numbers_rounded(page: str) -> None:
     assert "<td>git.commit</td><td>abc123</td>" in page
     assert "<td>20250101</td>" in page  # seeds and ids are no quantities
     assert "Nothing to say" not in page
+
+
+def test_numbers_stand_flush_right_where_the_first_is_missing(tmp_path: Path) -> None:
+    table = Table(("source", "error"), [["random", None], ["quench", 0.2]])
+    page = write_report(tmp_path, "t", [Section("s", tables=[table])]).read_text(encoding="utf-8")
+    assert '<th scope="col">source</th><th scope="col" class="n">error</th>' in page
+    assert '<td class="n">–</td>' in page
+
+
+def test_a_table_without_units_has_no_column_for_them() -> None:
+    assert metrics_table({"wall time": (12.5, "s"), "sites": 144}).columns == ("quantity", "value", "unit")
+    assert metrics_table({"sites": 144}).columns == ("quantity", "value")
+
+
+def test_figures_are_numbered_through_the_page_and_described(tmp_path: Path) -> None:
+    picture = table_figure(tmp_path / "a.png", ["x"], [[1]])
+    sections = [
+        Section("First", pictures=[Picture(picture, "S(q) of `run`.")]),
+        Section("Second", pictures=[Picture(picture, "Energy"), Picture(picture)]),
+    ]
+    page = write_report(tmp_path, "t", sections).read_text(encoding="utf-8")
+    assert "<b>Figure 1.</b> S(q) of <code>run</code>." in page
+    assert "<b>Figure 2.</b> Energy" in page
+    assert "<b>Figure 3.</b>" in page
+    assert page.count("<img") == page.count('alt="') == 3
+    assert 'alt="Second"' in page
+
+
+def test_text_between_backticks_is_code_and_still_text(tmp_path: Path) -> None:
+    section = Section("s", "Try `a < b`.\n\nAn odd ` stays.")
+    page = write_report(tmp_path, "t", [section], origin="`task=train`").read_text(encoding="utf-8")
+    assert "Try <code>a &lt; b</code>." in page
+    assert "An odd ` stays." in page
+    assert "· <code>task=train</code>" in page
+
+
+def test_every_observable_has_words_of_its_own() -> None:
+    words = {name: observable.words for name, observable in OBSERVABLES.items()}
+    assert all(words.values())
+    positions = {"afm_fm_wall_position", "domain_wall_position"}  # of different strips
+    assert len(set(words.values())) == len(words) - len(positions) + 1
 
 
 def test_page_refuses_missing_and_foreign_pictures(tmp_path: Path) -> None:

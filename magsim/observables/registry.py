@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ class Observable:
             gives.
         symbol: axis label in mathtext.
         unit: unit for labels and tables, empty for pure numbers.
+        words: what it is, for tables and captions.
         references: values of perfect orders, to draw as lines: label -> value.
     """
 
@@ -38,12 +40,14 @@ class Observable:
     compute: Callable[[Lattice, Any], Any] | None
     symbol: str
     unit: str = ""
+    words: str = ""
     references: tuple[tuple[str, float], ...] = ()
 
     @property
     def label(self) -> str:
         """Symbol with unit, ready for an axis."""
-        return f"{self.symbol} ({self.unit})" if self.unit else self.symbol
+        unit = re.sub(r"\b([at])\b", r"$\1$", self.unit)  # t and a are quantities
+        return f"{self.symbol} ({unit})" if unit else self.symbol
 
     def __call__(self, lattice: Lattice, spins: Any, energy: Any = None) -> Any:
         """Value per frame; ``energy (...)`` is the total energy of the same frames.
@@ -59,35 +63,73 @@ class Observable:
 
 
 _ALL = (
-    Observable("energy", None, r"$E/N$", "t"),
-    Observable("magnetisation", magnetisation, r"$|m|$"),
+    Observable("energy", None, r"$E/N$", "t", "energy per site"),
+    Observable("magnetisation", magnetisation, r"$|m|$", "", "magnetisation"),
     Observable(
         "nn_correlation",
         nn_correlation,
         r"$\langle \mathbf{S}_i\cdot\mathbf{S}_j\rangle_\mathrm{nn}$",
+        words="spin correlation of neighbours",
         references=(("tetrahedral", -1.0 / 3.0),),
     ),
     Observable(
         "mean_abs_chirality",
         mean_abs_chirality,
         r"$\langle|\chi|\rangle$",
+        words="mean absolute chirality",
         references=(("tetrahedral", float(TETRAHEDRAL_CHIRALITY)),),
     ),
-    Observable("mean_chirality", mean_chirality, r"$\langle\chi\rangle$"),
-    Observable("chirality_domain_size", chirality_domain_size, r"$L_\chi$", "a"),
-    Observable("correlation_length", correlation_length, r"$\xi$", "a"),
-    Observable("chirality_correlation_length", chirality_correlation_length, r"$\xi_\chi$", "a"),
-    Observable("wall_density", wall_density, r"$\rho_\mathrm{wall}$", "1/a"),
-    Observable("wall_anisotropy", wall_anisotropy, r"$\langle\cos n\varphi\rangle_\mathrm{wall}$"),
-    Observable("ordering_wavenumber", ordering_wavenumber, r"$|\mathbf{Q}|$", "1/a"),
-    Observable("ordering_weight", ordering_weight, r"$\sum_{|\mathbf{q}|=|\mathbf{Q}|}S(\mathbf{q})/N$"),
-    Observable("skyrmion_number", skyrmion_number, r"$Q$"),
-    Observable("skyrmion_count", skyrmion_count, r"$|Q|$"),
-    Observable("ferromagnetic_fraction", ferromagnetic_fraction, r"$f_\mathrm{FM}$"),
-    Observable("cluster_size", cluster_size, r"$\langle s\rangle_\mathrm{FM}$", "sites"),
-    Observable("cluster_number", cluster_number, r"$n_\mathrm{FM}$"),
-    Observable("afm_fm_wall_position", afm_fm_wall_position, r"wall position $x_w$", "a"),
-    Observable("domain_wall_position", domain_wall_position, r"wall position $x_w$", "a"),
+    Observable("mean_chirality", mean_chirality, r"$\langle\chi\rangle$", "", "mean chirality"),
+    Observable("chirality_domain_size", chirality_domain_size, r"$L_\chi$", "a", "size of chiral domains"),
+    Observable("correlation_length", correlation_length, r"$\xi$", "a", "correlation length of the spins"),
+    Observable(
+        "chirality_correlation_length",
+        chirality_correlation_length,
+        r"$\xi_\chi$",
+        "a",
+        "correlation length of the chirality",
+    ),
+    Observable("wall_density", wall_density, r"$\rho_\mathrm{wall}$", "1/a", "length of wall per area"),
+    Observable(
+        "wall_anisotropy",
+        wall_anisotropy,
+        r"$\langle\cos n\varphi\rangle_\mathrm{wall}$",
+        "",
+        "anisotropy of the walls",
+    ),
+    Observable(
+        "ordering_wavenumber", ordering_wavenumber, r"$|\mathbf{Q}|$", "1/a", "ordering wavenumber |Q|"
+    ),
+    Observable(
+        "ordering_weight",
+        ordering_weight,
+        r"$w_{|\mathbf{Q}|}$",
+        "",
+        "weight of S(q) at |Q|",
+    ),
+    Observable("skyrmion_number", skyrmion_number, r"$Q_\mathrm{top}$", "", "topological charge"),
+    Observable("skyrmion_count", skyrmion_count, r"$|Q_\mathrm{top}|$", "", "absolute topological charge"),
+    Observable(
+        "ferromagnetic_fraction",
+        ferromagnetic_fraction,
+        r"$f_\mathrm{FM}$",
+        "",
+        "fraction of ferromagnetic sites",
+    ),
+    Observable(
+        "cluster_size",
+        cluster_size,
+        r"$\langle s\rangle_\mathrm{FM}$",
+        "sites",
+        "mean size of ferromagnetic clusters",
+    ),
+    Observable("cluster_number", cluster_number, r"$n_\mathrm{FM}$", "", "number of ferromagnetic clusters"),
+    Observable(
+        "afm_fm_wall_position", afm_fm_wall_position, r"wall position $x_w$", "a", "position of the wall"
+    ),
+    Observable(
+        "domain_wall_position", domain_wall_position, r"wall position $x_w$", "a", "position of the wall"
+    ),
 )
 
 OBSERVABLES: dict[str, Observable] = {observable.name: observable for observable in _ALL}

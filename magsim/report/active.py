@@ -47,7 +47,6 @@ def errors_by_labels(
                 look = {"color": colour, "linestyle": dashed, "marker": style.MARKERS[index]}
                 panel.plot(labels, values, label=name, **look)
             panel.set(xlabel=LABELS, ylabel=ylabel, yscale="log")
-            style.log_ticks(panel.yaxis, *panel.get_ylim())
             style.panel_letter(panel, k)
         if target is not None:
             axes[0, 0].axhline(target, color=style.GREY, linewidth=1.0, linestyle=(0, (4, 2)), zorder=1)
@@ -81,7 +80,6 @@ def choices(
             look = {"color": colours[k], "markersize": 4, "markeredgecolor": "white", "markeredgewidth": 0.4}
             scatter.plot(part["step"], part["torque"], "o", label=f"round {first + k}", **look)
         scatter.set(xlabel="step of the run", ylabel="rms torque $(t)$", yscale="log")
-        style.log_ticks(scatter.yaxis, *scatter.get_ylim())
         _stacked(time, [p["step"] for p in chosen], pool["step"], colours, "step of the run", log=False)
         _stacked(torque, [p["torque"] for p in chosen], pool["torque"], colours, "rms torque $(t)$", log=True)
         scatter.legend(fontsize=7, markerscale=1.2, loc="best")
@@ -108,8 +106,6 @@ def _stacked(
     height = np.histogram(pool, edges)[0] * total / max(len(pool), 1)
     panel.stairs(height, edges, color="black", linewidth=1.0, label="random choices")
     panel.set(xlabel=label, ylabel="configurations chosen", xscale="log" if log else "linear")
-    if log:
-        style.log_ticks(panel.xaxis, float(edges[0]), float(edges[-1]))
     panel.legend(fontsize=7)
 
 
@@ -177,6 +173,5 @@ def compared_curves(
             panel.set(xlabel="exact labels", title=name, yscale="log")
             if not column:
                 panel.set_ylabel(ERROR)
-            style.log_ticks(panel.yaxis, *panel.get_ylim())
         figure.legend(loc="outside upper center", ncols=len(groups))
     return Path(path)

@@ -53,6 +53,12 @@ def bars(
         panel.set_xscale("log" if log else "linear")
         panel.invert_yaxis()
         panel.margins(x=0.14)
+        if log:
+            # a bar on a log axis has no natural foot: a decade below the shortest keeps the ratios visible
+            known = np.array([v for row in values.values() for v in row if np.isfinite(v) and v > 0])
+            if len(known):
+                low, high = known.min() / 10, known.max() * (10 * known.max() / known.min()) ** 0.14
+                panel.set_xlim(low, high)
         panel.grid(axis="y", visible=False)
         panel.tick_params(axis="y", length=0)
         if limit is not None:

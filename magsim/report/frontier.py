@@ -91,10 +91,9 @@ def frontier(path: str | Path, panels: Mapping[str, Sequence[Point]]) -> Path:
             _finish(panel, index, len(panels), name)
             _name_axes(panel, index, columns, len(panels), "energy and field (µs per site)")
             panel.margins(0.14, 0.16)
-            for axis, limits in ((panel.xaxis, panel.get_xlim()), (panel.yaxis, panel.get_ylim())):
-                style.log_ticks(axis, *limits)
         if len(kinds) > 1:
             figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+        style.log_ticks(figure)
         figure.draw_without_rendering()  # places are known after the layout
         for panel, points in zip(axes.flat, panels.values(), strict=False):
             _write_labels(panel, points)
@@ -144,7 +143,6 @@ def learning_curves(
             ticks = sorted({n for curve in curves.values() for n in curve.snapshots})
             panel.set_xticks(ticks, [f"{n:g}" for n in ticks])
             panel.set_xticks([], minor=True)
-            style.log_ticks(panel.yaxis, *panel.get_ylim())
         handles: dict[str, Any] = {}
         for panel in axes.flat[: len(panels)]:
             handles |= {label: h for h, label in zip(*panel.get_legend_handles_labels(), strict=True)}

@@ -67,8 +67,6 @@ def domain_growth(
         # room for the legend above the curves
         low, high = panel.get_ylim()
         panel.set_ylim(low, high * (high / low) ** (0.07 * (len(runs) + len(panel.lines) - 1)))
-        style.log_ticks(panel.yaxis, *panel.get_ylim())
-        style.log_ticks(panel.xaxis, *panel.get_xlim())
     return Path(path)
 
 
@@ -152,7 +150,6 @@ def scaling_collapse(
                 _porod(panel, x, y, dim)
         for index, panel in enumerate((left, right)):
             panel.set(xscale="log", yscale="log")
-            style.log_ticks(panel.xaxis, *panel.get_xlim())
             style.panel_letter(panel, index)
         right.legend(loc="lower left", handlelength=1.0)
     return Path(path)

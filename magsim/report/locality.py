@@ -37,7 +37,6 @@ def locality_figure(path: str | Path, states: Mapping[str, tuple[float, Sequence
         for position, panel in enumerate((left, right)):
             panel.set(yscale="log", xlabel=r"radius $R$ $(a)$")
             panel.set_xlim(left=-0.15)
-            style.log_ticks(panel.yaxis, *panel.get_ylim())
             style.panel_letter(panel, position)
         left.plot([], [], color=style.GREY, linewidth=1.0, linestyle=":", label="rms torque")
         left.legend(handles=left.lines[-1:], loc="lower left")

@@ -57,9 +57,16 @@ class Table:
     caption: str = ""
     digits: int = 4
 
-    def cells(self) -> list[list[tuple[str, bool]]]:
-        """Text of every cell and whether it is a number."""
-        return [[(number(cell, self.digits), not isinstance(cell, str)) for cell in row] for row in self.rows]
+    def cells(self) -> list[list[str]]:
+        """Text of every cell."""
+        return [[number(cell, self.digits) for cell in row] for row in self.rows]
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Whether a column holds a number anywhere: such columns are set flush right."""
+        return [
+            any(not isinstance(row[k], str | None) for row in self.rows) for k in range(len(self.columns))
+        ]
 
 
 @dataclass(frozen=True)
@@ -111,8 +118,8 @@ class Section:
     Attributes:
         title: heading.
         text: paragraphs, separated by empty lines; plain text.
-        tables: tables under the text.
-        pictures: figures under the tables.
+        pictures: figures under the text, numbered on the page.
+        tables: tables under the figures.
     """
 
     title: str
@@ -131,11 +138,11 @@ class Section:
 
 
 def metrics_table(metrics: Mapping[str, tuple[Any, str] | Any], caption: str = "") -> Table:
-    """Table of ``name -> value`` or ``name -> (value, unit)``."""
-    rows = []
-    for name, entry in metrics.items():
-        value, unit = entry if isinstance(entry, tuple) else (entry, "")
-        rows.append([name, value, unit])
+    """Table of ``name -> value`` or ``name -> (value, unit)``; without a unit anywhere, no column for it."""
+    entries = {k: v if isinstance(v, tuple) else (v, "") for k, v in metrics.items()}
+    if not any(unit for _, unit in entries.values()):
+        return Table(("quantity", "value"), [[name, value] for name, (value, _) in entries.items()], caption)
+    rows = [[name, *entry] for name, entry in entries.items()]
     return Table(("quantity", "value", "unit"), rows, caption)
 
 
@@ -145,6 +152,7 @@ def write_report(
     sections: Sequence[Section],
     *,
     summary: str = "",
+    origin: str = "",
     metrics: Sequence[Metric] = (),
     provenance: Mapping[str, Any] | None = None,
     config: str = "",
@@ -159,7 +167,8 @@ def write_report(
         folder: run folder; made if missing.
         title: heading of the page.
         sections: parts in order; those without any content are left out.
-        summary: plain sentences under the heading.
+        summary: plain sentences under the heading; words between backticks are set as code, as everywhere.
+        origin: a few words beside the date: which run this is.
         metrics: headline numbers.
         provenance: name -> value (commit, versions, host, seeds, parent hashes), shown in a closed block.
         config: resolved configuration as YAML, shown in a closed block.
@@ -181,10 +190,12 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    shown = [s for s in sections if s.paragraphs or s.tables or s.pictures]
+    environment.filters["code"] = _with_code
+    shown = [s for s in sections if s.paragraphs or s.pictures or any(t.rows for t in s.tables)]
     html = environment.get_template("template.html").render(
         title=title,
         summary=summary,
+        origin=origin,
         metrics=metrics,
         sections=shown,
         provenance=_flat(provenance or {}),
@@ -198,6 +209,18 @@ def write_report(
     partial.write_text(html, encoding="utf-8")
     os.replace(partial, path)
     return path
+
+
+def _with_code(text: str) -> Any:
+    """Text for HTML, what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # an odd backtick is only a backtick
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if k % 2 else escape(part) for k, part in enumerate(parts)
+    )
 
 
 def _flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -133,12 +133,6 @@ def overlay(
             cycle = LINES[(index // len(style.PALETTE)) % len(LINES)]
             style.band(panel, np.asarray(x, dtype=float), y, label, index, linestyle=cycle, **look)
         panel.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale, title=title)
-        for scale, axis, limits in (
-            (xscale, panel.xaxis, panel.get_xlim()),
-            (yscale, panel.yaxis, panel.get_ylim()),
-        ):
-            if scale == "log":
-                style.log_ticks(axis, *limits)
         if curves:
             panel.legend(**({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}))
     return Path(path)

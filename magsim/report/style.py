@@ -33,6 +33,7 @@ STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
     "xtick.direction": "out",
     "ytick.direction": "out",
     "xtick.major.width": 0.8,
@@ -61,16 +62,41 @@ def diverging() -> Any:
     return LinearSegmentedColormap.from_list("signed", inner)
 
 
-def log_ticks(axis: Any, low: float, high: float) -> None:
-    """Plain numbers on a log axis that spans less than about two decades, powers of ten beyond."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+def log_ticks(figure: Any) -> None:
+    """Ticks of every log axis of a figure that has none of its own."""
+    from matplotlib.ticker import FixedLocator
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log" and not isinstance(axis.get_major_locator(), FixedLocator):
+                _log_ticks(axis)
+
+
+def _log_ticks(axis: Any) -> None:
+    """At least two labelled ticks on a log axis: powers of ten over many decades, 1, 2, 5 or more of each
+    over few, and evenly spaced numbers within a factor of two."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     axis.set_minor_formatter(NullFormatter())
-    if high / low > 200 or low < 1e-3 or high > 1e5:
+    low, high = sorted(axis.get_view_interval())
+    if high / low > 200:
         return
-    subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if high / low < 6 else (1.0, 2.0, 5.0)
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    if high / low > 2:
+        subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if high / low < 6 else (1.0, 2.0, 5.0)
+        axis.set_major_locator(LogLocator(subs=subs))
+    else:
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(_plain_or_power))
+
+
+def _plain_or_power(value: float, _: int | None = None) -> str:
+    """``0.02``, ``2000``; ``2 x 10^-5`` in mathtext where plain digits become many."""
+    if value <= 0 or 1e-3 <= value < 1e5:
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.3e}".split("e")
+    power = f"10^{{{int(exponent)}}}"
+    return f"${power}$" if float(mantissa) == 1 else f"${float(mantissa):g}\\times {power}$"
 
 
 def colour(index: int) -> str:
@@ -106,6 +132,7 @@ def panels(
         figure = Figure(figsize=(width, height), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr, call-arg]
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+        log_ticks(figure)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
 

@@ -27,6 +27,7 @@ def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]], unit
         ``path``.
     """
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import MaxNLocator
 
     n = len(sources)
     with style.panels(path, 1, n, 2.9 * n + 0.7, 3.1) as (figure, axes):
@@ -44,8 +45,9 @@ def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]], unit
             panel.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=name)
             panel.set_xlabel(rf"exact $F_\perp$ $({unit})$")
             panel.grid(False)
-            ticks = panel.get_xticks()
-            panel.set_yticks(ticks[np.abs(ticks) <= limit])
+            ticks = np.asarray(MaxNLocator(5, steps=[1, 2, 4, 5, 10]).tick_values(-limit, limit))
+            ticks = ticks[np.abs(ticks) <= limit]
+            panel.set(xticks=ticks, yticks=ticks)
         axes[0, 0].set_ylabel(rf"predicted $F_\perp$ $({unit})$")
         top = max(float(artist.get_array().max()) for artist in artists)
         for artist in artists:

@@ -49,7 +49,6 @@ def training_curves(
                     epoch[known], values[known], color=style.colour(index), label=name or None, marker=mark
                 )
             panel.set(xlabel="epoch", ylabel=label, yscale="log")
-            style.log_ticks(panel.yaxis, *panel.get_ylim())
             if best_epoch is not None:
                 panel.axvline(best_epoch, color=style.GREY, linewidth=0.9, linestyle=":", zorder=1)
             if any(curves):

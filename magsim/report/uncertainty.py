@@ -51,7 +51,6 @@ def error_along_trajectory(
                 panel.axhspan(factor * test_rmse, high, color=style.colour(1), alpha=0.10, linewidth=0)
         panel.set_ylim(low, high)
         panel.set(xlabel=r"time $(\hbar/t)$", ylabel=r"torque per component $(t)$")
-        style.log_ticks(panel.yaxis, low, high)
         panel.legend(loc="best")
     return Path(path)
 

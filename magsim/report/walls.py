@@ -56,7 +56,7 @@ def wall_histogram(
         panel.plot(circle, np.ones(200), color="black", linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
         panel.set_rlim(0, top)
         panel.set_rlabel_position(15)
-        panel.set_rticks([t for t in panel.get_yticks() if 0 < t < top])
+        panel.set_rticks(range(1, int(top) + 1, max(1, round(top / 4))))
         panel.tick_params(axis="y", labelsize=7, labelcolor="0.3")
         panel.set_thetagrids(range(0, 360, 30))
         panel.grid(True, color="0.9", linewidth=0.6)

@@ -15,7 +15,7 @@ from magsim.errors import ConfigError
 from magsim.labelers import LABELERS, Labeler
 from magsim.lattice import Lattice, make_lattice
 from magsim.observables import select
-from magsim.report.page import Metric, Picture, Section, metrics_table
+from magsim.report.page import Picture, Section, metrics_table
 from magsim.runs import Run
 from magsim.tasks.build import labeler_device, make_hamiltonian, plain, torch_device
 from magsim.tasks.costs import load_costs
@@ -24,7 +24,9 @@ from magsim.tasks.simulation.recording import Simulation
 from magsim.tasks.simulation.series import Recorder
 from magsim.tasks.trajectories.figures import Pictures, draw
 from magsim.tasks.trajectories.frame_files import write_frames
+from magsim.tasks.trajectories.page import final_table, last_values
 from magsim.tasks.trajectories.scene import Choice, Solve, solver
+from magsim.tasks.words import count, number_text, quantities, size
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
@@ -65,7 +67,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     )
     metrics |= {f"analyze/{name}": value for name, value in pictures.metrics.items()}
     written, film = write_frames(cfg, run, trajectory, lattice, frames)
-    _page(cfg, run, lattice, result, pictures, metrics, film)
+    _page(cfg, run, lattice, result, pictures, film)
     metrics |= written
     return metrics
 
@@ -130,29 +132,21 @@ def _page(
     lattice: Lattice,
     result: Simulation,
     pictures: Pictures,
-    metrics: dict[str, Any],
     film: list[Picture],
 ) -> None:
-    final = {
-        key.removeprefix("analyze/final_").replace("_", " "): value
-        for key, value in metrics.items()
-        if key.startswith("analyze/final_")
-    }
-    read_off = {key.replace("_", " "): value for key, value in pictures.metrics.items()}
+    read_off = metrics_table(quantities(pictures.metrics), "Read off the figures.")
     sections = [
-        Section(
-            "Observables",
-            tables=(metrics_table(final, "last frame, mean over replicas"), metrics_table(read_off)),
-            pictures=pictures.series,
-        ),
+        Section("Observables", pictures=pictures.series),
         Section("Configurations", tables=pictures.tables, pictures=pictures.maps),
         Section("Film", pictures=film),
+        Section("Last frame", tables=(final_table(result), read_off)),
     ]
     publish(
         cfg,
         run,
-        f"Trajectory on {lattice.name} {' × '.join(map(str, lattice.shape))}",
+        f"Trajectory on the {lattice.name} lattice, {size(lattice.shape)}",
         sections,
-        [Metric(key, value) for key, value in list(final.items())[:6]],
-        f"{len(result.time)} frames of {result.path}.",
+        last_values(result),
+        f"{count(len(result.time), 'frame')} of `{cfg.task.path}`, t = {number_text(result.time[0])} to "
+        f"{number_text(result.time[-1])} ħ/t.",
     )

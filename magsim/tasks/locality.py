@@ -28,6 +28,7 @@ from magsim.tasks.build import build_labeler, plain
 from magsim.tasks.electrons.states import reference_texture
 from magsim.tasks.pages import publish
 from magsim.tasks.training.floors import lattice_facts, remember
+from magsim.tasks.words import size, system
 
 LIMITS = (0.5, 0.3, 0.2, 0.1, 0.05)  # of the rms torque
 NEGLIGIBLE = 0.2  # error of the labels over a floor: adds 2 % in square
@@ -225,8 +226,8 @@ def _page(cfg: DictConfig, run: Run, results: list[Locality]) -> None:
     )
     run.image("locality", figure)
     caption = (
-        "Left: standard deviation of the exact torque of a site, per component, when the spins further away "
-        "than R are drawn again; dotted: rms torque of whole states. Right: their ratio. Bars: one standard "
+        "(a) Standard deviation of the exact torque of a site, per component, when the spins further away "
+        "than R are drawn again; dotted: rms torque of whole states. (b) Their ratio. Bars: one standard "
         "deviation of the statistical error. At R = 0 only the spin itself is given."
     )
     tables = [
@@ -241,18 +242,21 @@ def _page(cfg: DictConfig, run: Run, results: list[Locality]) -> None:
         "A model that computes the torque of a site from spins within R has at least this rmse on such "
         "states, however it is trained. An energy model whose site energies see spins within its cutoff has "
         "fields that see twice as far, since a spin is part of the site energies of its neighbours: its "
-        "floor is the one at R = 2 x cutoff."
+        "floor is the one at R = 2 × cutoff."
     )
     words = "\n\n".join(advice(r) for r in results)
-    size = " × ".join(map(str, cfg.lattice.shape))
     headline = [
-        Metric(f"radius for 0.3, {r.kind}", "none" if r.radius_for(0.3) is None else r.radius_for(0.3))
+        Metric(
+            f"reach for a torque error of 0.3, {r.kind}",
+            f"> {r.floors[-1].radius:.4g}" if r.radius_for(0.3) is None else r.radius_for(0.3),
+            "a",
+        )
         for r in results
     ]
     publish(
         cfg,
         run,
-        f"Nearsightedness of {cfg.hamiltonian.name} on the {cfg.lattice.name} lattice, {size}",
+        f"Nearsightedness of the {system(cfg)}, {size(cfg.lattice.shape)}",
         [
             Section("Which cutoff", f"{explained}\n\n{words}", pictures=[Picture(figure, caption)]),
             Section("Floors", tables=tables),

@@ -13,10 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from magsim.datasets.dataset import SpinDataset
 from magsim.lattice import Lattice
 from magsim.report.figures import training_curves
+from magsim.report.numbers import number
 from magsim.report.page import Metric, Picture, Section, Table, write_report
 from magsim.runs import Run, read_series
 from magsim.tasks.build import plain
 from magsim.tasks.training.floors import floor_section
+from magsim.tasks.words import MODELS, capital, count, system
 
 if TYPE_CHECKING:
     from magsim.tasks.evaluate import Evaluation
@@ -52,6 +54,7 @@ def publish(
         title,
         sections,
         summary=summary,
+        origin=f"`task={cfg.task.name}`" + (f", {cfg.name}" if cfg.name != "default" else ""),
         metrics=metrics,
         provenance=json.loads((run.folder / "provenance.json").read_text()),
         config=OmegaConf.to_yaml(cfg, resolve=True),
@@ -62,24 +65,20 @@ def publish(
 
 def training_page(cfg: DictConfig, run: Run, trained: Trained, result: Evaluation) -> None:
     """Page of ``task=train``."""
-    sections = [data_section(run, trained.dataset, trained.split.description), training_section(run, trained)]
-    sections.append(errors_section(result))
-    sections.append(
-        floor_section(
-            cfg,
-            trained.dataset,
-            trained.model.lattice,
-            plain(cfg.descriptor),
-            plain(cfg.model),
-            result.metrics,
-        )
-    )
+    node = plain(cfg.descriptor), plain(cfg.model)
+    sections = [
+        errors_section(result),
+        training_section(run, trained),
+        data_section(run, trained.dataset, trained.split.description),
+        floor_section(cfg, trained.dataset, trained.model.lattice, *node, result.metrics),
+    ]
     publish(
         cfg,
         run,
-        f"Training {cfg.model.name} on the {trained.model.lattice.name} lattice",
+        f"{capital(system(cfg))}, learned by {MODELS[cfg.model.name]}",
         sections,
         headline(result),
+        trained_on(trained, trained.dataset),
     )
 
 
@@ -95,8 +94,9 @@ def evaluation_page(
     """Page of ``task=evaluate``; ``facts`` are those of the checkpoint."""
     kind = facts.get("descriptor", {}), facts.get("model", {})
     floor = floor_section(cfg, dataset, lattice, *kind, result.metrics)
-    sections = [data_section(run, dataset), errors_section(result), *more, floor]
-    publish(cfg, run, f"Errors of {cfg.checkpoint}", sections, headline(result))
+    sections = [errors_section(result), *more, data_section(run, dataset), floor]
+    summary = f"{count(len(result.index), 'snapshot')} of `{dataset.path}`, part: {cfg.task.split}."
+    publish(cfg, run, f"Errors of {Path(str(cfg.checkpoint)).name}", sections, headline(result), summary)
 
 
 def headline(result: Evaluation) -> list[Metric]:
@@ -108,10 +108,18 @@ def headline(result: Evaluation) -> list[Metric]:
     ]
 
 
+def trained_on(trained: Trained, dataset: SpinDataset) -> str:
+    """How much was learned from, how large the model is, as a sentence."""
+    return (
+        f"{number(trained.metrics['train/weights'])} weights, learned from {len(trained.split.train)} of "
+        f"{len(dataset)} snapshots of {dataset.n_sites} spins, tested on {len(trained.split.test)}."
+    )
+
+
 def data_section(run: Run, dataset: SpinDataset, split: str = "") -> Section:
     """What the model learned from."""
     text = (
-        f"{len(dataset)} snapshots of {dataset.n_sites} spins from {dataset.path}, "
+        f"{len(dataset)} snapshots of {dataset.n_sites} spins from `{'/'.join(dataset.path.parts[-2:])}`, "
         f"content {dataset.content_hash[:16]}."
     )
     figure = run.folder / "dataset.png"
@@ -128,8 +136,8 @@ def training_section(run: Run, trained: Trained) -> Section:
         [
             ["invariants per site", trained.metrics["train/invariants"]],
             ["weights", trained.metrics["train/weights"]],
-            ["hash of the model", trained.hash[:16]],
         ],
+        f"Hash of the model {trained.hash[:16]}.",
     )
     figure = draw_training(run)
     pictures = (

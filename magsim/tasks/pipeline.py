@@ -16,18 +16,22 @@ from magsim.dynamics import EffectiveField, Quench, load_field, make_integrator
 from magsim.lattice import Lattice
 from magsim.observables import measure, select
 from magsim.report.figures import quench_curves
-from magsim.report.page import Metric, Picture, Section, Table, metrics_table
+from magsim.report.page import Picture, Section, Table
 from magsim.runs import Run, seconds
 from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import build_lattice, classical_field, plain, torch_device, torch_dtype
 from magsim.tasks.data import dataset_for
-from magsim.tasks.pages import data_section, errors_section, headline, publish, training_section
+from magsim.tasks.pages import data_section, errors_section, headline, publish, trained_on, training_section
 from magsim.tasks.simulate import build_integrator, build_protocol, follow
 from magsim.tasks.simulation.memory import on_lattice
 from magsim.tasks.simulation.recording import Simulation, simulate
 from magsim.tasks.train import Trained, train
 from magsim.tasks.training.floors import floor_section
 from magsim.tasks.trajectories.figures import draw
+from magsim.tasks.trajectories.page import final_table, last_values
+from magsim.tasks.words import MODELS, capital, electrons, listed, number_text, quantity, size, system
+
+HEADLINE = ("nn_correlation", "mean_abs_chirality")  # of the large lattice
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
@@ -51,30 +55,33 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     run.summary(metrics)
 
     maps = draw(large, lattice, run, label, prefix="large_")
-    size = " × ".join(map(str, lattice.shape))
     sections = [
-        data_section(run, dataset, trained.split.description),
-        training_section(run, trained),
+        Section("Learned against exact dynamics", compared.text, pictures=compared.pictures),
         errors_section(result),
+        Section(
+            f"{cfg.protocol.name.capitalize()} on {size(lattice.shape)} with the learned field",
+            tables=(final_table(large), *maps.tables),
+            pictures=(*maps.maps, *maps.series),
+        ),
+        training_section(run, trained),
+        data_section(run, dataset, trained.split.description),
         floor_section(
             cfg, dataset, trained.model.lattice, plain(cfg.descriptor), plain(cfg.model), result.metrics
-        ),
-        Section("Learned against exact dynamics", compared.text, pictures=compared.pictures),
-        Section(
-            f"{cfg.protocol.name.capitalize()} on {size} with the learned field",
-            tables=(metrics_table(_final(large), "last frame"),),
-            pictures=(*maps.series, *maps.maps),
         ),
         Section(
             "Time spent", tables=(Table(("stage", "time"), [[k, seconds(v)] for k, v in clock.laps.items()]),)
         ),
     ]
-    title = f"{cfg.hamiltonian.name} on the {lattice.name} lattice, learned by {cfg.model.name}"
-    metrics_shown = [
-        *headline(result),
-        *[Metric(f"{size}: {name}", value) for name, value in list(_final(large).items())[2:4]],
-    ]
-    publish(cfg, run, title, sections, metrics_shown)
+    triangular = lattice.name == "triangular"
+    publish(
+        cfg,
+        run,
+        f"{capital(system(cfg))}, learned by {MODELS[cfg.model.name]}",
+        sections,
+        [*headline(result), *last_values(large, HEADLINE, f"{size(lattice.shape)}: ", triangular)],
+        f"{capital(electrons(plain(cfg.hamiltonian)))} (energies in t). {trained_on(trained, dataset)} "
+        f"{compared.verdict}",
+    )
     run.say(
         f"  total {seconds(sum(clock.laps.values()))}: "
         + ", ".join(f"{k} {seconds(v)}" for k, v in clock.laps.items())
@@ -105,6 +112,7 @@ class Comparison:
     text: str
     metrics: dict[str, Any]
     pictures: tuple[Picture, ...] = ()
+    verdict: str = ""
 
 
 def compare_dynamics(cfg: DictConfig, run: Run, trained: Trained) -> Comparison:
@@ -172,12 +180,18 @@ def compare_dynamics(cfg: DictConfig, run: Run, trained: Trained) -> Comparison:
         metrics |= {f"comparison/{field}_final_{name}": value for field, value in ends.items()}
         told = ", ".join(f"{field} {value:.3f}" for field, value in ends.items())
         run.say(f"  {name.replace('_', ' ')} at the end: {told}")
-    size = " × ".join(map(str, lattice.shape))
+    repeated = f"{len(trajectories)} held-out " + ("quench" if len(trajectories) == 1 else "quenches")
     caption = (
-        f"{len(trajectories)} quenches on {size} from the same random states, which the model has not seen; "
-        "mean and spread."
+        f"{listed(names)} in {repeated} on {size(lattice.shape)}, with the exact and with the learned field "
+        "from the same random states, which the model has not seen" + _spread(len(trajectories))
     )
-    return Comparison("", metrics, (Picture(figure, caption),))
+    final = "; ".join(
+        f"{quantity(name)[0]} {number_text(metrics[f'comparison/learned_final_{name}'])} (exact "
+        f"{number_text(metrics[f'comparison/exact_final_{name}'])})"
+        for name in names
+    )
+    verdict = f"Repeating {repeated}, the learned field ends at: {final}."
+    return Comparison("", metrics, (Picture(figure, caption),), verdict)
 
 
 def held_out_quenches(dataset: SpinDataset, test: np.ndarray) -> list[int]:
@@ -224,5 +238,5 @@ def learned_field(
     return field if terms is None else field + terms
 
 
-def _final(result: Simulation) -> dict[str, float]:
-    return {name.replace("_", " "): float(values[-1].mean()) for name, values in result.series.items()}
+def _spread(replicas: int) -> str:
+    return "; mean and standard deviation." if replicas > 1 else "."

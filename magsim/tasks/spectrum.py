@@ -30,7 +30,7 @@ from magsim.labelers.spectrum import (
 from magsim.lattice import Lattice
 from magsim.lattice.brillouin import symmetry_path
 from magsim.observables import scalar_chirality
-from magsim.report.page import Metric, Picture, Section, Table
+from magsim.report.page import Metric, Picture, Section, metrics_table
 from magsim.report.spectrum import (
     Density,
     bands_figure,
@@ -46,10 +46,22 @@ from magsim.tasks.build import build_labeler, labeler_device
 from magsim.tasks.electrons.densities import run_resolved
 from magsim.tasks.electrons.states import reference_texture
 from magsim.tasks.pages import publish
+from magsim.tasks.words import system
 
 POINTS = 1600  # energies of a density of states
 # Of a mesh that takes seconds: levels, operations, wavevectors along an axis.
 LEVELS, OPERATIONS, FINEST = 5e5, 5e8, 5000
+LEVELS_IN_WORDS = {
+    "mu": ("chemical potential μ", "t"),
+    "electrons_per_site": ("electrons per site", ""),
+    "lowest": ("lowest level", "t"),
+    "highest": ("highest level", "t"),
+    "gap": ("gap around μ", "t"),
+    "gap_below": ("lower edge of the gap", "t"),
+    "gap_above": ("upper edge of the gap", "t"),
+    "cell_sites": ("sites in the magnetic cell", ""),
+    "density_at_mu": ("density of states at μ", "1/t per site"),
+}
 UNIFORM = 1e-6  # relative spread of densities that are the same on every site
 
 
@@ -180,7 +192,7 @@ def _draw_bands(
         f"Bands of the {name} on the {hamiltonian.lattice.name} lattice along lines of its magnetic "
         f"Brillouin zone ({bands.cell.n_sites} sites in the cell), coloured by the spin of the electrons "
         f"along the local moments, and the density of states of the infinite lattice ({count} wavevectors), "
-        "occupied part filled. Dashed: mu." + (" Shaded: the gap." if gap else "")
+        "occupied part filled. Dashed: μ." + (" Shaded: the gap." if gap else "")
     )
     return Picture(figure, caption), {"path_k": route.k, "path_levels": levels, "path_spin": along}
 
@@ -253,17 +265,19 @@ def _page(
     maps: list[Picture],
     words: str,
 ) -> None:
-    rows = [[key.removeprefix("spectrum/").replace("_", " "), value] for key, value in metrics.items()]
-    headline = [Metric("mu", metrics["spectrum/mu"], "t")]
+    # the tail of a Lorentzian or Gaussian far inside a gap is nothing
+    found = {key.removeprefix("spectrum/"): round(value, 9) for key, value in metrics.items()}
+    levels = {LEVELS_IN_WORDS[key][0]: (found[key], LEVELS_IN_WORDS[key][1]) for key in found}
+    headline = [Metric("chemical potential μ", metrics["spectrum/mu"], "t")]
     if "spectrum/gap" in metrics:
         headline.append(Metric("gap", metrics["spectrum/gap"], "t"))
     headline.append(Metric("electrons per site", metrics["spectrum/electrons_per_site"]))
     publish(
         cfg,
         run,
-        f"Spectrum of {cfg.hamiltonian.name} on the {cfg.lattice.name} lattice: {name}",
+        f"Spectrum of the {system(cfg)}: {name}",
         [
-            Section("Levels", pictures=pictures, tables=[Table(("quantity", "value"), rows)]),
+            Section("Levels", pictures=pictures, tables=[metrics_table(levels)]),
             Section("Local density of states", words, pictures=maps),
         ],
         headline,

@@ -17,6 +17,7 @@ from magsim.tasks.active_learning.choice import Chosen, read_choice
 from magsim.tasks.active_learning.rounds import Result, ask, committee_of
 from magsim.tasks.build import build_lattice
 from magsim.tasks.pages import publish
+from magsim.tasks.words import MODELS, system
 
 STRATEGIES = {
     "committee": "those on which the committee disagrees most, {apart} steps apart or in different runs",
@@ -54,7 +55,7 @@ def active_page(
     publish(
         cfg,
         run,
-        f"Active learning of {cfg.hamiltonian.name} on the {cfg.lattice.name} lattice, {cfg.model.name}",
+        f"Active learning of the {system(cfg)} by {MODELS[cfg.model.name]}",
         [
             Section("Rounds", text, [Table(columns, rows)], pictures[:1]),
             Section("What was chosen", pictures=pictures[1:]),

@@ -16,10 +16,8 @@ def print_table(table: Table) -> None:
     if not console.is_terminal:
         console = Console(width=WIDTH)
     drawn = RichTable(title=table.caption, title_justify="left")
-    cells = table.cells()
-    for k, column in enumerate(table.columns):
-        numeric = bool(cells) and cells[0][k][1]
+    for column, numeric in zip(table.columns, table.numeric, strict=True):
         drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in cells:
-        drawn.add_row(*(text for text, _ in row))
+    for row in table.cells():
+        drawn.add_row(*row)
     console.print(drawn)

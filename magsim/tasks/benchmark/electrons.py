@@ -116,7 +116,7 @@ def section(cfg: DictConfig, run: Run, rows: Sequence[Row]) -> Section:
 
 def cards(rows: Sequence[Row]) -> list[Metric]:
     """How much faster the learned field is."""
-    return [Metric(f"learned over exact, {row.name}", row.ratio, row.exact) for row in rows]
+    return [Metric(f"learned over exact steps, {row.name}", row.ratio, f"times, {row.exact}") for row in rows]
 
 
 def _table(rows: Sequence[Row]) -> Table:

@@ -15,6 +15,7 @@ from magsim.report.spectrum import Density, density_figure, local_density_map
 from magsim.runs import Run
 from magsim.tasks.build import labeler_device
 from magsim.tasks.pages import publish
+from magsim.tasks.words import system
 
 PER_WIDTH = 2  # energies in the width of a level
 SHARE = 24  # energies between two lines of progress
@@ -56,7 +57,7 @@ def run_resolved(cfg: DictConfig, run: Run, labeler: Labeler, name: str, spins: 
         run.say(f"  {key.removeprefix('spectrum/').replace('_', ' ')}: {value:.6g}")
     figure = density_figure(run.folder / "density_of_states.png", density, mu)
     run.image("density_of_states", figure)
-    caption = f"Density of states of {lattice.n_sites} sites from G(E + i eta), eta = {eta:g}."
+    caption = f"Density of states of {lattice.n_sites} sites from G(E + iη), η = {eta:g}."
     pictures = [Picture(figure, caption)]
     if lattice.dim == 2:
         titles = [f"$E$ = {energy:.4g}" + (r" ($\mu$)" if k == 0 else "") for k, energy in enumerate(mapped)]
@@ -66,7 +67,10 @@ def run_resolved(cfg: DictConfig, run: Run, labeler: Labeler, name: str, spins: 
         pictures.append(
             Picture(path, "Local density of states, beside the chirality where there are triangles.")
         )
-    title = f"Spectrum of {cfg.hamiltonian.name} on the {cfg.lattice.name} lattice: {name}"
-    cards = [Metric("mu", mu, "t"), Metric("electrons per site", metrics["spectrum/electrons_per_site"])]
+    title = f"Spectrum of the {system(cfg)}: {name}"
+    cards = [
+        Metric("chemical potential μ", mu, "t"),
+        Metric("electrons per site", metrics["spectrum/electrons_per_site"]),
+    ]
     publish(cfg, run, title, [Section("Density of states", pictures=pictures)], cards)
     return metrics

@@ -113,7 +113,7 @@ def floor_section(
         return Section(
             title,
             "The floor that a finite reach sets to the errors of every model has not been measured for this "
-            "system; python run.py task=locality with the same lattice and hamiltonian measures it.",
+            "system; `python run.py task=locality` with the same lattice and hamiltonian measures it.",
         )
     rows = []
     for name, found in read_json(path)["states"].items():
@@ -131,4 +131,4 @@ def floor_section(
         "each of them: the larger radius is its floor; a model that gives the field itself has one radius."
     )
     columns = ("states", "radius", "R", "floor (t)", "floor / rms torque", "this model, rmse / rms", "")
-    return Section(title, text, tables=[Table(columns, rows, f"From {path}.")])
+    return Section(title, text, tables=[Table(columns, rows, f"From `{path.parent.name}/{path.name}`.")])

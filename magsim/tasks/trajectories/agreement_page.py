@@ -19,6 +19,7 @@ from magsim.tasks.build import plain
 from magsim.tasks.pages import publish
 from magsim.tasks.simulation.recording import Simulation
 from magsim.tasks.trajectories.scene import replica_labels
+from magsim.tasks.words import capital, count, electrons, listed, quantity, size
 
 FIELDS = ("exact", "learned")
 PANELS = 3  # observables in one figure
@@ -53,8 +54,9 @@ class Compared:
 
     @property
     def words(self) -> str:
-        """The name with blanks."""
-        return self.name.replace("_", " ")
+        """The name in words, with its unit."""
+        words, unit = quantity(self.name)
+        return f"{words} ({unit})" if unit else words
 
     def metrics(self) -> dict[str, float]:
         """``agreement/<name>/...``."""
@@ -91,19 +93,32 @@ def agreement_page(
     ]
     shown = [
         Metric("torque error", metrics["agreement/torque_error"], "rmse / rms"),
-        Metric("overlap of the final states", metrics["agreement/overlap"]),
+        Metric("overlap of the final states", metrics["agreement/overlap"], "mean of S·S′"),
     ]
     if "agreement/speedup" in metrics:
-        shown.append(Metric("faster per step", metrics["agreement/speedup"], "times"))
-    size = " × ".join(map(str, lattice.shape))
+        shown.append(Metric("learned field faster by", metrics["agreement/speedup"], "times per step"))
     publish(
         cfg,
         run,
-        f"Exact and learned {cfg.protocol.name} on {lattice.name} {size}",
+        f"Exact and learned {cfg.protocol.name} on the {lattice.name} lattice, {size(lattice.shape)}",
         sections,
         shown,
-        f"{results['exact'].steps} steps from the same {len(results['exact'].spins)} initial states, "
-        f"with the exact field and with that of {cfg.checkpoint}.",
+        f"{capital(electrons(plain(cfg.hamiltonian)))} (energies in t). {results['exact'].steps} steps from "
+        f"the same {count(len(results['exact'].spins), 'initial state')}, with the exact field and with the "
+        f"learned field `{cfg.checkpoint}`. {_verdict(curves)}",
+    )
+
+
+def _verdict(curves: Sequence[Compared]) -> str:
+    """Which curves of the learned field leave the band of the exact ones, as a sentence."""
+    if all(c.band == 0 for c in curves):
+        return ""
+    apart = [quantity(c.name)[0] for c in curves if c.difference > c.band]
+    if not apart:
+        return f"The means of all {len(curves)} observables stay within the band of the initial states."
+    return (
+        f"The means of {len(curves) - len(apart)} of {len(curves)} observables stay within the band of the "
+        f"initial states; these do not: {', '.join(apart)}."
     )
 
 
@@ -112,12 +127,13 @@ def _differences(curves: Sequence[Compared], final: Sequence[Compared]) -> Table
         [c.words, float(c.exact[-1].mean()), float(c.learned[-1].mean()), c.difference, c.band]
         for c in curves
     ]
-    rows += [[c.words, "", "", c.difference, c.band] for c in final]
+    rows += [[c.words, None, None, c.difference, c.band] for c in final]
     return Table(
         ("quantity", "exact, at the end", "learned", "largest difference of the means", "band"),
         rows,
         "Means over the initial states. The band is the standard deviation over them with the exact field, "
         "where it is largest; S(q) is given in units of N.",
+        digits=3,
     )
 
 
@@ -137,8 +153,8 @@ def _draw_series(run: Run, results: Mapping[str, Simulation]) -> list[Picture]:
         group = names[first : first + PANELS]
         runs = {label: {"time": r.time, **{n: r.series[n] for n in group}} for label, r in results.items()}
         file = quench_curves(run.folder / f"observables_{number + 1}.png", runs, group)
-        words = ", ".join(group).replace("_", " ")
-        pictures.append(_shown(run, file, f"{words}: mean and standard deviation over the initial states."))
+        words = f"{listed(group)}: mean and standard deviation over the initial states."
+        pictures.append(_shown(run, file, words))
     return pictures
 
 

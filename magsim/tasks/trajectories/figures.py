@@ -48,12 +48,12 @@ FIGURES: dict[str, Figure] = {
     "transport": Figure(drives.transport, drives.needs_labels),
     "space_time": Figure(drives.space_time, drives.needs_drive, on_map=True),
     "strips": Figure(drives.strips, drives.needs_square_drive, on_map=True),
-    "walls": Figure(maps.walls, maps.needs_periodic_triangles, on_map=True),
     "chirality": Figure(maps.chirality, maps.needs_triangles, on_map=True),
     "charge": Figure(maps.charge, maps.needs_plane, usual=False, on_map=True),
     "spins": Figure(maps.spins, maps.needs_small_plane, on_map=True),
     "density": Figure(maps.density, maps.needs_electrons, usual=False, on_map=True),
     "structure_factor": Figure(maps.structure_factor, series.anything, on_map=True),
+    "walls": Figure(maps.walls, maps.needs_periodic_triangles, on_map=True),
 }
 """Every figure that ``observables.figures`` can name."""
 

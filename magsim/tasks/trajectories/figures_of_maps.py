@@ -24,6 +24,7 @@ from magsim.report.figures import (
     structure_factor_map,
     wall_histogram,
 )
+from magsim.report.numbers import number
 from magsim.report.page import Table
 from magsim.tasks.trajectories.scene import Drawn, Scene
 
@@ -71,7 +72,7 @@ def chirality(scene: Scene) -> Drawn:
         scalar_chirality(scene.lattice, frames),
         [f"t = {time:.4g}" for time in times],
     )
-    return Drawn([scene.shown(file, "Scalar chirality of every triangle: domains of opposite sign.")])
+    return Drawn([scene.shown(file, "Scalar chirality of every triangle: ±0.770 in tetrahedral order.")])
 
 
 def charge(scene: Scene) -> Drawn:
@@ -126,7 +127,7 @@ def walls(scene: Scene) -> Drawn:
     mean = float(np.mean(wall_anisotropy(scene.lattice, scene.last)))
     words = (
         "Length of chiral domain wall by direction, over that of walls without a preferred one (dashed); "
-        f"grey rays are bonds. At {scene.when}, <cos {order}φ> = {mean:.2f}."
+        f"grey rays are bonds. At {scene.when}, ⟨cos {order}φ⟩ = {number(mean, 2)}."
     )
     return Drawn([scene.shown(file, words)])
 

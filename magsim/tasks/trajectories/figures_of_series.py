@@ -22,6 +22,7 @@ from magsim.report.figures import domain_growth, excitation_map, overlay, quench
 from magsim.report.page import Table
 from magsim.tasks.simulation.samples import Sampled, read_samples
 from magsim.tasks.trajectories.scene import Drawn, Scene
+from magsim.tasks.words import listed
 
 PANELS = 3  # observables in one figure
 TIMES = 5  # curves of a scaling collapse
@@ -56,7 +57,7 @@ def observables(scene: Scene) -> Drawn:
             scene.choice.lines,
             points=scene.choice.points,
         )
-        caption = ", ".join(group).replace("_", " ") + f" against time.{spread}"
+        caption = f"{listed(group)} against time.{spread}"
         drawn.pictures.append(scene.shown(file, caption))
     return drawn
 

@@ -9,14 +9,17 @@ from omegaconf import DictConfig
 
 from magsim.dynamics import Drive, make_protocol
 from magsim.lattice import Lattice
+from magsim.observables import OBSERVABLES
+from magsim.report.numbers import number
 from magsim.report.page import Metric, Section, Table, metrics_table
 from magsim.runs import Run
 from magsim.tasks.build import build_labeler, plain
 from magsim.tasks.pages import publish
 from magsim.tasks.simulation.recording import Simulation
 from magsim.tasks.trajectories.figures import draw
-from magsim.tasks.trajectories.references import headline, metrics_of, reference_section, set_against
+from magsim.tasks.trajectories.references import headline, metrics_of, reference_section, set_against, verdict
 from magsim.tasks.trajectories.scene import Choice, replica_labels, solver
+from magsim.tasks.words import capital, count, electrons, number_text, quantities, quantity, size
 
 
 def simulation_page(
@@ -44,40 +47,61 @@ def simulation_page(
     references = set_against(cfg, result, metrics)
     metrics |= metrics_of(references)
     run.summary(metrics)
-    ours = {
-        key.removeprefix("simulate/"): value for key, value in metrics.items() if key.startswith("simulate/")
-    }
-    final = {
-        key.removeprefix("final_").replace("_", " "): value
-        for key, value in ours.items()
-        if key.startswith("final_")
-    }
     facts = {
-        key.replace("_", " "): value
-        for key, value in ours.items()
-        if not key.startswith("final_") and key != "trajectory_hash"
+        key.removeprefix("simulate/"): value
+        for key, value in metrics.items()
+        if key.startswith("simulate/") and "/final_" not in key and key != "simulate/trajectory_hash"
     }
     sections = [
         reference_section(references),
-        Section(
-            "Observables",
-            tables=(_final_table(cfg, result, final),),
-            pictures=pictures.series,
-        ),
+        Section("Observables", pictures=pictures.series),
         errors,
         Section("Configurations", tables=pictures.tables, pictures=pictures.maps),
-        Section("The run", tables=(metrics_table(facts),)),
+        Section("Last frame", tables=(_final_table(cfg, result),)),
+        Section("The run", tables=(metrics_table(quantities(facts)),)),
     ]
     publish(
         cfg,
         run,
-        f"{cfg.protocol.name.capitalize()} on {lattice.name} {' × '.join(map(str, lattice.shape))}",
+        f"{cfg.protocol.name.capitalize()} on the {lattice.name} lattice, {size(lattice.shape)}",
         sections,
-        headline(references)
-        or ([] if _apart(cfg) else [Metric(key, value) for key, value in list(final.items())[:6]]),
-        f"{result.steps} steps of dS/dt = s S × F − α S × (S × F) with {_which_field(cfg)}.",
+        headline(references) or ([] if _apart(cfg) else last_values(result)),
+        " ".join(filter(None, (_what(cfg, result, float(facts["dt"])), verdict(references)))),
     )
     return metrics
+
+
+def last_values(
+    result: Simulation, names: tuple[str, ...] = (), prefix: str = "", known: bool = False
+) -> list[Metric]:
+    """Observables of the last frame, mean over replicas, large at the top of a page; the first six.
+
+    Args:
+        known: beside the values of perfect orders.
+    """
+    chosen = [name for name in names or result.series if name in result.series][:6]
+    orders = {
+        name: "; ".join(f"{order} order {number(value, 3)}" for order, value in OBSERVABLES[name].references)
+        for name in chosen
+        if known
+    }
+    return [
+        Metric(
+            prefix + quantity(name)[0],
+            float(result.series[name][-1].mean()),
+            quantity(name)[1],
+            orders.get(name, ""),
+        )
+        for name in chosen
+    ]
+
+
+def final_table(result: Simulation) -> Table:
+    """Observables of the last frame, mean over replicas."""
+    values = {name: float(series[-1].mean()) for name, series in result.series.items()}
+    replicas = len(result.spins)
+    whose = f", mean over {replicas} replicas" if replicas > 1 else ""
+    return metrics_table(quantities(values), f"At t = {number_text(result.time[-1])} ħ/t{whose}.")
 
 
 def _apart(cfg: DictConfig) -> list[str] | None:
@@ -86,17 +110,37 @@ def _apart(cfg: DictConfig) -> list[str] | None:
     return replica_labels(protocol) if isinstance(protocol, Drive) else None
 
 
-def _final_table(cfg: DictConfig, result: Simulation, final: Mapping[str, float]) -> Table:
+def _final_table(cfg: DictConfig, result: Simulation) -> Table:
     """Observables of the last frame: means over replicas, or each at its voltage."""
     labels = _apart(cfg)
     if labels is None:
-        return metrics_table(final, "last frame, mean over replicas")
+        return final_table(result)
     names = list(result.series)
-    rows = [[label, *(result.series[name][-1, r] for name in names)] for r, label in enumerate(labels)]
-    return Table(("bias", *(name.replace("_", " ") for name in names)), rows, "last frame")
+    headings = [words + (f" ({unit})" if unit else "") for words, unit in map(quantity, names)]
+    rows = [
+        [label.replace("$", "").replace(r"\to", "→"), *(result.series[name][-1, r] for name in names)]
+        for r, label in enumerate(labels)
+    ]
+    return Table(("bias (t)", *headings), rows, f"At t = {number_text(result.time[-1])} ħ/t.")
+
+
+def _what(cfg: DictConfig, result: Simulation, dt: float) -> str:
+    """The run in two sentences."""
+    start = "random spins" if cfg.protocol.initial == "random" else f"the state {cfg.protocol.initial}"
+    how = f"{count(len(result.spins), 'run')} from {start}, {count(result.steps, 'step')}"
+    method = cfg.protocol.get("method", "llg")
+    if method != "llg":
+        how += f" of the minimiser {method}"
+    else:
+        bath = f", bath at T = {number_text(cfg.integrator.T)} t" if cfg.integrator.T else ""
+        how += (
+            f" of {number_text(dt)} ħ/t of dS/dt = s S × F − α S × (S × F), "
+            f"α = {number_text(cfg.integrator.alpha)}{bath}"
+        )
+    return f"{capital(electrons(plain(cfg.hamiltonian)))} (energies in t), {_which_field(cfg)}. {how}."
 
 
 def _which_field(cfg: DictConfig) -> str:
     if cfg.hamiltonian.name == "none":
-        return "the field of the classical terms"
-    return "the exact field" if cfg.checkpoint is None else f"the learned field of {cfg.checkpoint}"
+        return "field of the classical terms"
+    return "exact field" if cfg.checkpoint is None else f"learned field `{cfg.checkpoint}`"

@@ -12,9 +12,11 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from magsim.dynamics import open_trajectory
+from magsim.report.numbers import number
 from magsim.report.page import Metric, Section, Table
 from magsim.tasks.simulation.recording import Simulation
 from magsim.tasks.trajectories.scene import lowest_replica, references_of
+from magsim.tasks.words import quantity
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,13 @@ class Reference:
     @property
     def words(self) -> str:
         """The quantity and whose it is."""
-        whose = {"mean": "", "lowest": ", lowest energy"}.get(self.replica, f", {self.label}")
-        return self.quantity.replace("_", " ") + whose
+        whose = {"mean": "", "lowest": ", run of lowest energy"}.get(self.replica, f", {self.label}")
+        return quantity(self.quantity)[0] + whose
+
+    @property
+    def unit(self) -> str:
+        """Of the quantity."""
+        return quantity(self.quantity)[1]
 
 
 def set_against(cfg: DictConfig, result: Simulation, metrics: Mapping[str, Any]) -> list[Reference]:
@@ -118,12 +125,12 @@ def reference_section(references: Sequence[Reference]) -> Section:
     """Table of what was measured, what it is set against, and where that is from."""
     rows = [
         [
-            r.words,
-            "end" if r.time is None else r.time,
+            f"{r.words} ({r.unit})" if r.unit else r.words,
+            "end" if r.time is None else f"{r.time:g}",
             "not reached" if math.isnan(r.measured) else r.measured,
-            "" if r.error is None else r.error,
+            "" if r.error is None else "± " + number(r.error, 2),
             r.value,
-            "" if r.tolerance is None else r.tolerance,
+            "" if r.tolerance is None else f"± {r.tolerance:g}",
             {True: "yes", False: "no", None: ""}[r.reproduced],
             r.source,
         ]
@@ -131,7 +138,7 @@ def reference_section(references: Sequence[Reference]) -> Section:
     ]
     columns = (
         "quantity",
-        "time",
+        "time (ħ/t)",
         "measured",
         "standard error",
         "reference",
@@ -142,14 +149,25 @@ def reference_section(references: Sequence[Reference]) -> Section:
     return Section("Against reference values", tables=(Table(columns, rows),) if rows else ())
 
 
+def verdict(references: Sequence[Reference]) -> str:
+    """How many of the judged ones were reproduced, as a sentence; empty where none is judged."""
+    judged = [r.reproduced for r in references if r.tolerance is not None]
+    if not judged:
+        return ""
+    reached = [r for r in judged if r is not None]
+    early = len(judged) - len(reached)
+    words = f"{sum(reached)} of {len(judged)} judged reference values are reproduced"
+    return words + (f"; the run ends before {early} of them." if early else ".")
+
+
 def headline(references: Sequence[Reference]) -> list[Metric]:
     """The judged ones, large at the top of the page."""
     return [
         Metric(
-            (r.words if r.replica.isdigit() else r.quantity.replace("_", " "))
-            + ("" if r.time is None else f" at {r.time:g}"),
-            r.measured,
-            target=f"{r.value:g} ± {r.tolerance:g}",
+            r.words + ("" if r.time is None else f" at t = {r.time:g}"),
+            "not reached" if math.isnan(r.measured) else r.measured,
+            "" if math.isnan(r.measured) else r.unit,
+            target=f"reference {number(r.value)}" + (f" ± {r.tolerance:g}" if r.tolerance else ""),
             passed=r.reproduced,
         )
         for r in references
