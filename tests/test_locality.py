@@ -203,7 +203,7 @@ def test_the_task_writes_floors_that_the_page_of_a_model_shows(
     assert main([*train, f"output={tmp_path / 'after'}"]) == 0
     # pages carry uncommitted changes of the program too: look for what only the section knows
     before, after = ((tmp_path / run / "report.html").read_text() for run in ("before", "after"))
-    source = f"From {floor_file(stored['lattice'], stored['hamiltonian'])}"
+    source = f"From <code>locality/{floor_file(stored['lattice'], stored['hamiltonian']).name}</code>"
     assert source in after
     assert source not in before
     # another measurement of one kind replaces that kind alone

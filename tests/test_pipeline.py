@@ -38,7 +38,11 @@ def test_report_and_figures_show_errors_comparison_and_large_lattice(folder: Pat
         assert (folder / f"{figure}.png").stat().st_size > 0
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "Learned against exact dynamics" in page
-    assert "24 × 24" in page
+    assert "24 × 24: mean absolute chirality" in page
+    assert "tetrahedral order −0.333" in page
+    for told in ("s-d model, J = 3, μ = −3.2, T = 0.1", "held-out quench", "learned from"):
+        assert told in page
+    assert str(folder.parents[2]) not in page.partition('id="origin"')[0]
     metrics = read_json(folder / "metrics.json")
     for source in ("random", "quench"):
         assert 0 < metrics[f"test/{source}/torque_error"] < 2
