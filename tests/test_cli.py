@@ -40,6 +40,8 @@ DRIVEN = [
     ("labeler.tolerance=0", "labeler.tolerance=0.0", "between 0 and 0.1"),
 ]
 
+CLASSICAL = "task=simulate hamiltonian=none classical=heisenberg"
+
 # command line -> key that the message starts with, words it must hold
 WRONG: dict[str, tuple[str, str]] = {
     # unknown keys and options, wherever
@@ -130,6 +132,18 @@ WRONG: dict[str, tuple[str, str]] = {
     "task=spectrum task.eta=0": ("task.eta=0.0", "positive"),
     "task=spectrum task.texture=spiral": ("task.texture=spiral", "random"),
     "labeler=kpm hamiltonian=double_exchange_projected": ("labeler.probes=colour", "must be identity"),
+    "compute.steps=cudagraph": ("compute.steps=cudagraph", "auto, eager, graph, fused"),
+    "task=train data.path=. compute.steps=eager": ("compute.steps=eager", "task=simulate"),
+    "task=simulate compute.steps=graph": ("compute.steps=graph", "exact electrons"),
+    f"{CLASSICAL} compute=cpu compute.steps=graph": ("compute.steps=graph", "compute.device=cpu gives none"),
+    f"{CLASSICAL} integrator=midpoint compute.steps=graph": ("compute.steps=graph", "until it converges"),
+    f"{CLASSICAL} integrator.tolerance=1e-3 compute.steps=fused": ("compute.steps=fused", "tolerance"),
+    f"{CLASSICAL} compute.processes=2 compute.steps=graph": ("compute.steps=graph", "several processes"),
+    f"{CLASSICAL} protocol=relax protocol.method=cg compute.steps=graph": (
+        "compute.steps=graph",
+        "method=cg",
+    ),
+    "task=simulate checkpoint=. compute.slabs=4 compute.steps=graph": ("compute.steps=graph", "slabs"),
     "compute.workers=0": ("compute.workers=0", "positive"),
     "compute.cluster=pbs": ("compute.cluster=pbs", "tcp://host:8786"),
     "compute.cluster=tcp://host:port": ("compute.cluster=tcp://host:port", "tcp://host:8786"),
@@ -265,6 +279,33 @@ def test_cuda_needs_torch_and_for_labels_cupy(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ConfigError, match=r"compute\.device=cuda: cupy is not installed"):
         check(compose(["compute=cuda"]))
     check(compose(["compute=cuda", "task=simulate", "checkpoint=."]))
+
+
+def test_steps_are_recorded_or_compiled_where_a_gpu_and_its_tools_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    from magsim.config.checks import steps
+
+    job = [*CLASSICAL.split(), "compute.device=auto"]
+    check(compose([*job, "compute.steps=eager"]))
+    monkeypatch.setattr(steps, "driver_sees_a_gpu", lambda: False)
+    with pytest.raises(ConfigError, match=r"^compute\.steps=graph: needs a CUDA GPU that torch can use"):
+        check(compose([*job, "compute.steps=graph"]))
+    monkeypatch.setattr(steps, "driver_sees_a_gpu", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(steps, "which", lambda name: "/usr/bin/gcc")
+    monkeypatch.setattr(steps, "find_spec", lambda name: object())
+    for kind in ("graph", "fused"):
+        check(compose([*job, f"compute.steps={kind}"]))
+    monkeypatch.setattr(steps, "which", lambda name: None)
+    with pytest.raises(ConfigError, match=r"^compute\.steps=fused: torch\.compile needs a C compiler"):
+        check(compose([*job, "compute.steps=fused"]))
+    monkeypatch.setattr(steps, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"^compute\.steps=fused: torch\.compile needs triton"):
+        check(compose([*job, "compute.steps=fused"]))
+    check(compose([*job, "compute.steps=graph"]))
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,16 +74,19 @@ def test_option_files_are_named_like_the_option() -> None:
 
 def test_lists_in_the_checks_agree_with_the_registries_of_the_physics() -> None:
     """The checks do not import torch, so they carry the names themselves."""
-    from magsim.config.checks import dynamics, learning, physics
+    from magsim.config.checks import dynamics, learning, physics, steps
     from magsim.dynamics import INTEGRATORS
     from magsim.dynamics.minimise import MINIMISERS
     from magsim.dynamics.protocols.relax import METHODS
+    from magsim.dynamics.recorded import STEPS
     from magsim.hamiltonian.classical import DM_KINDS
     from magsim.models.bp import ACTIVATIONS
     from magsim.models.equivariant import OUTPUTS
 
     assert set(learning.ACTIVATIONS) == set(ACTIVATIONS)
     assert set(learning.OUTPUTS) == set(OUTPUTS)
+    assert steps.STEPS == STEPS
+    assert set(steps.IMPLICIT) == {name for name, method in INTEGRATORS.items() if method.implicit}
     assert set(physics.DM_KINDS) == set(DM_KINDS)
     assert set(physics.INTEGRATORS) == set(INTEGRATORS)
     assert set(dynamics.RELAXATIONS) == set(METHODS) == {"llg", *MINIMISERS}

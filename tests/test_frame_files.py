@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from reference_lattices import ALL_LATTICES, name
 
 from magsim import observables as obs
 from magsim.config import compose
+from magsim.config.checks.job import check_job
 from magsim.dynamics import open_trajectory
+from magsim.errors import ConfigError
 from magsim.exports import write_ovf, write_vtk, write_xyz
 from magsim.lattice import Lattice, make_lattice
 from magsim.report.film import write_film
@@ -26,14 +29,16 @@ def spins_on(lattice: Lattice, *leading: int) -> np.ndarray:
     return random_spins(lattice.n_sites, np.random.default_rng(8), leading)
 
 
-def read_ovf(path: Path, sites: int, segment: int = 0) -> tuple[dict, np.ndarray]:
-    """Header and data by the library that Spirit reads OVF with."""
+def read_ovf(path: Path, sites: int, segment: int = 0, numbers: int = 3) -> tuple[dict, np.ndarray]:
+    """Header and data, so many numbers a record, by the library that Spirit reads OVF with."""
     ovf = pytest.importorskip("ovf.ovf")
-    header, data = ovf.ovf_segment(), np.zeros((sites, 3))
+    header, data = ovf.ovf_segment(), np.zeros((sites, numbers))
     with ovf.ovf_file(str(path)) as file:
         assert file.read_segment_header(segment, header) == ovf.OK, file.get_latest_message()
+        facts = {"points": header.pointcount, "dimension": header.valuedim}
+        header.valuedim = numbers
         assert file.read_segment_data(segment, header, data) == ovf.OK, file.get_latest_message()
-        facts = {"segments": file.n_segments, "nodes": list(header.n_cells), "step": list(header.step_size)}
+        facts |= {"segments": file.n_segments, "nodes": list(header.n_cells), "step": list(header.step_size)}
     return facts | {"title": header.title.decode(), "mesh": header.meshtype.decode()}, data
 
 
@@ -62,25 +67,21 @@ def test_spirit_reads_every_lattice_in_its_own_order(lattice: Lattice, tmp_path:
 
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "text"])
-@pytest.mark.parametrize("shape", ["triangular", "kagome"])
-def test_ovf_of_an_oblique_lattice_is_an_irregular_mesh_of_positions(
+@pytest.mark.parametrize("shape", ["triangular", "honeycomb", "kagome"])
+def test_the_reader_of_spirit_finds_every_spin_at_its_place_on_an_oblique_lattice(
     shape: str, binary: bool, tmp_path: Path
 ) -> None:
+    """A record of an irregular mesh is a position and a value, by the definition of OVF 2.0. The library
+    finds header, check value and numbers, but takes as many of them for a record as a value has."""
     lattice = make_lattice(shape, [3, 4])
     spins = spins_on(lattice)
-    content = write_ovf(tmp_path / "s.ovf", lattice, spins, binary=binary).read_bytes()
-    head, _, rest = content.partition(b"# Begin: Data " + (b"Binary 8\n" if binary else b"Text\n"))
-    assert b"# meshtype: irregular\n" in head
-    assert f"# pointcount: {lattice.n_sites}\n".encode() in head
-    if binary:
-        rows = np.frombuffer(rest[: 8 + 48 * lattice.n_sites], dtype="<f8")
-        assert rows[0] == 123456789012345.0
-        rows = rows[1:].reshape(-1, 6)
-    else:
-        rows = np.loadtxt(rest.decode().splitlines(), comments="#")
-    found = {tuple(row[:2].round(9)): row[3:] for row in rows}
-    for position, spin in zip(lattice.positions, spins, strict=True):
-        np.testing.assert_array_equal(found[tuple(position.round(9))], spin)
+    path = write_ovf(tmp_path / "s.ovf", lattice, spins, binary=binary)
+    facts, rows = read_ovf(path, lattice.n_sites, numbers=6)
+    assert (facts["mesh"], facts["points"], facts["dimension"]) == ("irregular", lattice.n_sites, 3)
+    found = {tuple(row[:3]): row[3:] for row in rows}
+    assert len(found) == lattice.n_sites
+    for (x, y), spin in zip(lattice.positions, spins, strict=True):
+        np.testing.assert_array_equal(found[x, y, 0.0], spin)
 
 
 @pytest.mark.parametrize("lattice", ALL_LATTICES, ids=name)
@@ -167,3 +168,56 @@ def test_a_film_shows_each_state_once(of: str, tmp_path: Path) -> None:
     assert len(frames) == 3
     for before, after in pairwise(frames):
         assert (np.abs(before - after).sum(-1) > 30).mean() > 0.2
+
+
+@pytest.fixture
+def ffmpeg():
+    """The package that finds or carries ffmpeg, and reads films with it."""
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    try:
+        imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError:
+        pytest.skip("no ffmpeg on this machine")
+    return imageio_ffmpeg
+
+
+def test_an_mp4_film_is_read_back_frame_by_frame(tmp_path: Path, ffmpeg) -> None:
+    """As many frames as states, at the pace that was asked for, each the picture of its state: that of the
+    gif, which is of the same size to the pixel, but for what a lossy codec takes."""
+    from PIL import Image, ImageSequence
+
+    lattice = make_lattice("triangular", [6, 6])
+    states = [*spins_on(lattice, 3), *spins_on(lattice, 1)]  # the last is the first again
+    films = {}
+    for kind in ("gif", "mp4"):
+        frames = zip(np.arange(4.0), states, strict=True)
+        films[kind] = write_film(tmp_path / f"film.{kind}", lattice, frames, fps=5)
+    reader = ffmpeg.read_frames(str(films["mp4"]))
+    facts = next(reader)
+    assert (facts["codec"], facts["fps"], facts["duration"]) == ("h264", 5.0, 0.8)
+    width, height = facts["size"]
+    frames = [np.frombuffer(frame, np.uint8).reshape(height, width, 3).astype(int) for frame in reader]
+    with Image.open(films["gif"]) as film:
+        assert film.size == (width, height)
+        pictures = [np.asarray(frame.convert("RGB"), dtype=int) for frame in ImageSequence.Iterator(film)]
+    assert len(frames) == len(pictures) == 4
+    distance = [[np.abs(frame - picture).mean() for picture in pictures[:3]] for frame in frames]
+    assert np.argmin(distance, axis=1).tolist() == [0, 1, 2, 0]
+    assert np.min(distance, axis=1).max() < 0.3 * np.sort(distance, axis=1)[:, 1].min()
+
+
+def test_mp4_without_ffmpeg_is_refused_with_a_sentence_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    (tmp_path / "trajectory.zarr").mkdir()
+    job = ["task=analyze", f"task.path={tmp_path}", "task.film=mp4"]
+    with pytest.raises(
+        ConfigError, match=r"^task\.film=mp4: needs ffmpeg on the path or the package imageio-ff"
+    ):
+        check_job(compose(job))
+    check_job(compose([*job[:-1], "task.film=gif"]))
+    with pytest.raises(ConfigError, match=r"^task\.film=mp4: needs ffmpeg"):
+        write_film(tmp_path / "film.mp4", make_lattice("square", [4, 4]), [])

@@ -17,14 +17,19 @@ from magsim.dynamics import (
     FieldSweep,
     LearnedField,
     Quench,
+    Relax,
     Schedule,
     SumField,
     evolve,
+    kind_of_steps,
     make_integrator,
     recorded,
 )
+from magsim.dynamics.make_walk import KINDS
+from magsim.dynamics.share import WHOLE, Share
 from magsim.dynamics.thermostat import Noise
 from magsim.dynamics.walk import TorchWalk
+from magsim.errors import ConfigError, RunError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
 from magsim.spins import random_spins
@@ -137,6 +142,66 @@ def test_only_classical_terms_are_compiled_and_only_steady_fields_are_recorded()
     assert not recorded.replayable(lambda s: (s, s), heun, spins)
     assert recorded.fusible(SumField(classical, classical))
     assert not recorded.fusible(SumField(classical, Shifts(TERMS)))
+
+
+def gpu_spins(n_sites: int = LATTICE.n_sites, replicas: int = 2) -> SimpleNamespace:
+    """What is asked about spins before a run, of spins on a GPU."""
+    return SimpleNamespace(device=torch.device("cuda"), dtype=torch.float64, shape=(replicas, n_sites, 3))
+
+
+def test_every_way_that_steps_are_done_is_taken_where_it_can_be_had():
+    classical, heun, quench = ClassicalField(TERMS), make_integrator("heun", 0.1), Quench()
+    adaptive = make_integrator("heun", 0.1, tolerance=1e-4)
+    many, share = gpu_spins(recorded.FUSED_FROM, 1), Share()
+    for expected, field, integrator, protocol, spins, *rest in (
+        ("minimiser", classical, heun, Relax(method="cg"), start()),
+        ("adaptive", classical, adaptive, quench, start()),
+        ("loops", classical, heun, quench, start()),
+        ("eager", classical, heun, quench, start(), WHOLE, "eager"),
+        ("eager", classical, heun, quench, start(), share),
+        ("eager", Shifts(TERMS), heun, quench, start()),
+        ("graph", classical, heun, quench, gpu_spins()),
+        ("fused", classical, heun, quench, many),
+        ("graph", Shifts(TERMS), heun, quench, many),
+        ("graph", classical, heun, quench, many, WHOLE, "graph"),
+        ("fused", classical, heun, quench, gpu_spins(), WHOLE, "fused"),
+        ("eager", classical, heun, quench, many, WHOLE, "eager"),
+        ("eager", classical, make_integrator("midpoint", 0.1), quench, many),
+    ):
+        assert kind_of_steps(field, integrator, protocol, spins, *rest) == expected
+        assert expected in KINDS
+
+
+@pytest.mark.parametrize("steps", ["graph", "fused"])
+def test_steps_that_nothing_can_record_are_refused_before_the_first(steps):
+    classical, heun = ClassicalField(TERMS), make_integrator("heun", 0.1)
+    midpoint = make_integrator("midpoint", 0.1)
+    with pytest.raises(ConfigError, match=rf"^compute\.steps={steps}: needs a CUDA GPU \(.* on cpu\)"):
+        evolve(classical, start(), heun, Quench(), seed=0, steps=steps)
+    with pytest.raises(ConfigError, match="explicit steps of one length"):
+        kind_of_steps(classical, midpoint, Quench(), gpu_spins(), WHOLE, steps)
+    with pytest.raises(ValueError, match="must be one of auto, eager, graph, fused"):
+        evolve(classical, start(), heun, Quench(), seed=0, steps="compiled")
+
+
+@pytest.mark.parametrize("T", [0.0, 0.3])
+def test_compiled_loops_are_the_steps_of_torch(T):
+    integrator, protocol = make_integrator("heun", 0.1, 0.3, T), Quench(10, 10)
+    loops, eager = (
+        list(evolve(ClassicalField(TERMS), start(), integrator, protocol, seed=3, steps=steps))[-1].spins
+        for steps in ("auto", "eager")
+    )
+    torch.testing.assert_close(loops, eager, rtol=0, atol=1e-12)
+
+
+def test_steps_that_were_asked_for_and_fail_end_the_run(monkeypatch):
+    def failing(move, state):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(recorded, "recorded", failing)
+    how = (Shifts(TERMS), make_integrator("heun", 0.1), Quench(), start(), Noise(5, (0, 3)))
+    with pytest.raises(RunError, match=r"could not be recorded \(RuntimeError: .* use compute.steps=auto"):
+        moved(recorded.RecordedWalk(*how, "graph", strict=True), 1)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,6 +117,20 @@ def test_equal_seeds_give_equal_trajectories_and_others_do_not(run: Run, tmp_pat
     )
     np.testing.assert_array_equal(one, two)
     assert np.abs(one - three).max() > 0.1
+
+
+def test_a_run_says_how_its_steps_were_done(run: Run, tmp_path: Path) -> None:
+    def done(steps: str) -> Any:
+        path = tmp_path / f"{steps}.zarr"
+        return simulate(FIELD, LATTICE, WARM, PROTOCOL, NAMES, 0, run, path, steps=steps)
+
+    runs = {steps: done(steps) for steps in ("auto", "eager")}
+    assert {steps: result.kind for steps, result in runs.items()} == {"auto": "loops", "eager": "eager"}
+    assert runs["eager"].metrics("simulate")["simulate/kind_of_steps"] == "eager"
+    np.testing.assert_allclose(runs["eager"].spins, runs["auto"].spins, atol=1e-12)
+    with pytest.raises(ConfigError, match=r"^compute\.steps=graph: needs a CUDA GPU"):
+        done("graph")
+    assert not (tmp_path / "graph.zarr").exists()
 
 
 def test_a_run_starts_from_given_spins(run: Run, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from magsim.dynamics.integrators import (
     suggest_timestep,
 )
 from magsim.dynamics.learned_field import load_field
+from magsim.dynamics.make_walk import kind_of_steps
 from magsim.dynamics.protocols import (
     PROTOCOLS,
     Anneal,
@@ -65,6 +66,7 @@ __all__ = [
     "diffusion",
     "evolve",
     "initial_spins",
+    "kind_of_steps",
     "load_field",
     "make_integrator",
     "make_protocol",

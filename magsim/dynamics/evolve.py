@@ -85,16 +85,18 @@ def evolve(
         record_every: overrides the protocol's.
         replicas: index of each replica, which selects its noise; default ``0 .. R-1``.
         tick: called after every step with the number of steps that it went on.
-        steps: how steps are done on a GPU, one of :data:`magsim.dynamics.recorded.STEPS`.
+        steps: ``auto``; ``eager``, one operation of torch after the other; ``graph`` or ``fused``, recorded
+            or compiled on a GPU.
 
-    Classical fields in float64 on a CPU are integrated by compiled loops
+    By itself it integrates classical fields in float64 on a CPU by compiled loops
     (:mod:`magsim.dynamics.compiled`), other fields by torch operations, on a GPU recorded ones
     (:mod:`magsim.dynamics.recorded`). Whether the field is finite is looked
     at in every step of the latter on a CPU, and in every sixteenth otherwise, where the answer has its price.
     Torques that end a run or a stage are looked at in every sixteenth step.
 
     Raises:
-        ConfigError: at once, if the protocol and the integrator do not fit or dt is not chosen.
+        ConfigError: at once, if the protocol and the integrator do not fit, dt is not chosen, or steps cannot
+            be done as was asked.
         ValueError: at once, if the spins are not ``(R, N, 3)``.
         EvolutionError: a field that is not finite, or spins that lost their length.
     """

@@ -8,10 +8,59 @@ from magsim.dynamics.compiled import compilable
 from magsim.dynamics.effective_field import ClassicalField
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.protocols import Protocol
-from magsim.dynamics.recorded import RecordedWalk, replayable
+from magsim.dynamics.recorded import STEPS, RecordedWalk, chosen, replayable
 from magsim.dynamics.share import WHOLE, Share
 from magsim.dynamics.thermostat import Noise
 from magsim.dynamics.walk import AdaptiveWalk, CompiledWalk, MinimiserWalk, TorchWalk, Walk
+from magsim.errors import ConfigError
+
+KINDS = ("minimiser", "adaptive", "loops", "graph", "fused", "eager")
+"""How the steps of a run can be done."""
+
+
+def kind_of_steps(
+    field: FieldFunction,
+    integrator: Integrator,
+    protocol: Protocol,
+    spins: Tensor,
+    share: Share = WHOLE,
+    steps: str = "auto",
+) -> str:
+    """How the steps of a run are done: by the ``minimiser`` of the protocol if it has one, ``adaptive`` if
+    the integrator has a tolerance, in compiled ``loops`` on a CPU or as a recorded ``graph`` or ``fused``
+    kernels on a GPU where that can be had, else ``eager``, one operation of torch after the other.
+
+    Args:
+        spins: ``(R, N, 3)``; only their dtype, device and number matter.
+        share: which sites of the run the spins are.
+        steps: what was asked for, one of :data:`magsim.dynamics.recorded.STEPS`.
+
+    Returns:
+        one of :data:`KINDS`.
+
+    Raises:
+        ConfigError: ``graph`` or ``fused`` steps where nothing can be recorded.
+        ValueError: ``steps`` is unknown.
+    """
+    if steps not in STEPS:
+        raise ValueError(f"steps={steps!r}: must be one of {', '.join(STEPS)}.")
+    kind = "eager"
+    if protocol.minimiser is not None:
+        kind = "minimiser"
+    elif integrator.tolerance is not None:
+        kind = "adaptive"
+    elif steps == "auto" and share is WHOLE and compilable(field, integrator, spins):
+        kind = "loops"
+    elif steps != "eager" and share is WHOLE and replayable(field, integrator, spins):
+        kind = chosen(field, spins, steps)
+    if steps in ("graph", "fused") and kind != steps:
+        raise ConfigError(
+            "compute.steps",
+            steps,
+            f"needs a CUDA GPU (the spins are on {spins.device.type}), explicit steps of one length, and a "
+            "learned or classical field that one process evaluates as a whole and without a bias; use auto.",
+        )
+    return kind
 
 
 def make_walk(
@@ -24,20 +73,21 @@ def make_walk(
     stride: int = 1,
     steps: str = "auto",
 ) -> Walk:
-    """The minimiser of the protocol if it has one, adaptive steps if the integrator has a tolerance, compiled
-    loops or recorded kernels where they can be had, else torch.
+    """The way of :func:`kind_of_steps`.
 
     Args:
-        share: which sites of the run the spins are.
         stride: steps between recorded frames.
-        steps: on a GPU, one of :data:`magsim.dynamics.recorded.STEPS`.
+
+    Raises:
+        ConfigError: see :func:`kind_of_steps`.
     """
-    if protocol.minimiser is not None:
+    kind = kind_of_steps(field, integrator, protocol, spins, share, steps)
+    if kind == "minimiser":
         return MinimiserWalk(field, integrator, protocol, spins, noise, share, stride)
-    if integrator.tolerance is not None:
+    if kind == "adaptive":
         return AdaptiveWalk(field, integrator, protocol, spins, noise, share)
-    if share is WHOLE and isinstance(field, ClassicalField) and compilable(field, integrator, spins):
+    if kind == "loops" and isinstance(field, ClassicalField):
         return CompiledWalk(field, integrator, protocol, spins, noise)
-    if share is WHOLE and steps != "eager" and replayable(field, integrator, spins):
-        return RecordedWalk(field, integrator, protocol, spins, noise, steps)
+    if kind in ("graph", "fused"):
+        return RecordedWalk(field, integrator, protocol, spins, noise, kind, strict=steps != "auto")
     return TorchWalk(field, integrator, protocol, spins, noise)

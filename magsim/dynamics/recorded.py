@@ -17,8 +17,10 @@ from magsim.dynamics.llg import component_major
 from magsim.dynamics.protocols import Protocol
 from magsim.dynamics.thermostat import Noise
 from magsim.dynamics.walk import CADENCE, Walk
+from magsim.errors import RunError
 
 STEPS = ("auto", "eager", "graph", "fused")
+"""How steps may be asked for."""
 FUSED_FROM = 1 << 14  # sites and replicas from which compiling a classical step is worth its seconds
 RECORDED_TO = 1 << 21  # and up to which a fused step is replayed: beyond, the launches cost less than a copy
 WARM = 2  # evaluations before a recording: libraries set themselves up
@@ -39,6 +41,13 @@ def fusible(field: FieldFunction) -> bool:
     return all(isinstance(term, ClassicalField) for term in terms)
 
 
+def chosen(field: FieldFunction, spins: Tensor, steps: str = "auto") -> str:
+    """``graph`` or ``fused``: what was asked for, or what is quicker."""
+    if steps != "auto":
+        return steps
+    return "fused" if fusible(field) and spins.shape[0] * spins.shape[1] >= FUSED_FROM else "graph"
+
+
 class RecordedWalk(Walk):
     """A steady field on a GPU: between two looks neither waits for the other, host or device.
 
@@ -49,6 +58,8 @@ class RecordedWalk(Walk):
     Args:
         how: ``graph`` (kernels of torch, recorded as a CUDA graph), ``fused`` (compiled by
             ``torch.compile``; small lattices as a graph, too) or ``auto``.
+        strict: what can be neither recorded nor compiled ends the run; else it is done as it is written, with
+            a warning.
     """
 
     cadence = CADENCE
@@ -61,11 +72,11 @@ class RecordedWalk(Walk):
         spins: Tensor,
         noise: Noise,
         how: str = "auto",
+        strict: bool = False,
     ) -> None:
         super().__init__(field, integrator, protocol, spins)
-        size = spins.shape[0] * spins.shape[1]
-        if how == "auto":
-            how = "fused" if fusible(field) and size >= FUSED_FROM else "graph"
+        size, how = spins.shape[0] * spins.shape[1], chosen(field, spins, how)
+        self._failed = _refuse if strict else _tell
         self._fuse, self._replay = how == "fused", how == "graph" or size <= RECORDED_TO
         self._spins, self._noise = component_major(spins).clone(), noise
         self._step = torch.zeros((), dtype=torch.int64, device=spins.device)
@@ -111,12 +122,12 @@ class RecordedWalk(Walk):
             try:
                 move = fused(move, state)
             except Exception as error:  # of the compiler, whatever it is
-                _tell("compiled", error)
+                self._failed("compiled", error)
         if self._replay:
             try:
                 return recorded(move, state).replay
             except RuntimeError as error:
-                _tell("recorded", error)
+                self._failed("recorded", error)
 
         def way() -> None:
             moved = move(self._spins, self._step, self._bath)
@@ -168,10 +179,14 @@ def recorded(move: Move, state: tuple[Tensor, ...]) -> torch.cuda.CUDAGraph:
     return graph
 
 
-def _tell(what: str, error: Exception) -> None:
+def _reason(what: str, error: Exception) -> str:
     line = str(error).strip().partition("\n")[0]
-    warnings.warn(
-        f"A step could not be {what} ({type(error).__name__}: {line}); it is done as it is written.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+    return f"A step could not be {what} ({type(error).__name__}: {line})"
+
+
+def _tell(what: str, error: Exception) -> None:
+    warnings.warn(f"{_reason(what, error)}; it is done as it is written.", RuntimeWarning, stacklevel=2)
+
+
+def _refuse(what: str, error: Exception) -> None:
+    raise RunError(f"{_reason(what, error)}; use compute.steps=auto or eager.") from error

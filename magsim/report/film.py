@@ -95,10 +95,11 @@ def _writer(path: Path, fps: int) -> Any:
     if shutil.which("ffmpeg") is None:
         try:
             import imageio_ffmpeg
-        except ImportError:
+
+            settings["animation.ffmpeg_path"] = imageio_ffmpeg.get_ffmpeg_exe()
+        except (ImportError, RuntimeError):  # the package has no program for every platform
             words = "needs ffmpeg on the path or the package imageio-ffmpeg; gif needs neither."
             raise ConfigError("task.film", path.suffix.lstrip("."), words) from None
-        settings["animation.ffmpeg_path"] = imageio_ffmpeg.get_ffmpeg_exe()
     return FFMpegWriter(fps=fps, codec="libx264", extra_args=["-pix_fmt", "yuv420p", "-crf", "18"])
 
 

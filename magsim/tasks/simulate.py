@@ -145,6 +145,7 @@ def follow(
         watchers=watches,
         samples=None if stride is None else Samples(path, lattice, int(stride)),
         processes=int(cfg.compute.processes),
+        steps=str(cfg.compute.steps),
     )
     run.artifact("trajectory", path, result.content_hash)
     return result, integrator.step_size

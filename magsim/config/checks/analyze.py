@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 from omegaconf import DictConfig
 
@@ -31,3 +33,7 @@ def check_analyze(cfg: DictConfig) -> None:
     one_of(cfg, "task.film_of", FILM_OF)
     if cfg.task.film is not None:
         one_of(cfg, "task.film", FILMS)
+    if cfg.task.film == "mp4":
+        found = which("ffmpeg") is not None or find_spec("imageio_ffmpeg") is not None
+        words = "needs ffmpeg on the path or the package imageio-ffmpeg; gif needs neither."
+        require(cfg, "task.film", found, words)

@@ -10,16 +10,18 @@ from omegaconf import DictConfig
 
 from magsim.config.checks.require import not_negative, one_of, positive, require
 from magsim.config.checks.stages import driver_sees_a_gpu, makes_labels
+from magsim.config.checks.steps import check_steps
 
 ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://(\[[^\]\s]+\]|[^\s:/]+):\d{1,5}")  # of a dask scheduler
 
 
 def check_compute(cfg: DictConfig) -> None:
-    """Device, threads, workers and the cluster they run on."""
+    """Device, threads, kind of steps, workers and the cluster they run on."""
     _device(cfg)
     positive(cfg, "compute.workers", "compute.processes", "compute.slurm.cores")
     not_negative(cfg, "compute.cost_seconds")
     _division(cfg)
+    check_steps(cfg)
     cluster = str(cfg.compute.cluster)
     require(
         cfg,

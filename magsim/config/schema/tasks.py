@@ -143,6 +143,9 @@ class ComputeConfig:
     # pieces in which a learned field is evaluated, so that memory suffices: a number, or auto: as few as fit
     slabs: str = MISSING
     processes: int = MISSING  # that simulate one lattice together, a slab each: on CPUs, or a GPU for each
+    # how steps of a simulation are done: auto; eager: one operation of torch after the other; on a GPU graph:
+    # recorded as a CUDA graph, fused: compiled by torch.compile
+    steps: str = MISSING
     workers: int = MISSING  # processes that share the labels; 1: this one
     cluster: str = MISSING  # where workers run: local, slurm or the address of a dask scheduler
     slurm: SlurmConfig = field(default_factory=SlurmConfig)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,11 @@ from magsim.dynamics import (
     Protocol,
     TrajectoryWriter,
     initial_spins,
+    kind_of_steps,
     open_trajectory,
     open_trajectory_writer,
 )
-from magsim.dynamics.philox import GENERATOR
-from magsim.dynamics.trajectory import FORMAT_VERSION
+from magsim.dynamics.share import WHOLE, Share
 from magsim.errors import ConfigError, RunError
 from magsim.lattice import Lattice
 from magsim.observables import measure
@@ -34,6 +32,7 @@ from magsim.runs import Run
 from magsim.tasks.simulation.samples import Samples
 from magsim.tasks.simulation.series import Recorder, StepCounter, Watcher
 from magsim.tasks.simulation.team import moving
+from magsim.tasks.simulation.trajectory_key import trajectory_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +48,7 @@ class Simulation:
         steps: steps done since the start of the run.
         session_steps: steps done in this session.
         seconds: wall time of this session, measuring and writing included.
+        kind: how its steps were done, one of :data:`magsim.dynamics.make_walk.KINDS`; empty of a stored one.
     """
 
     path: Path
@@ -60,6 +60,7 @@ class Simulation:
     steps: int
     session_steps: int
     seconds: float
+    kind: str = ""
 
     @property
     def steps_per_second(self) -> float:
@@ -73,7 +74,7 @@ class Simulation:
 
     def metrics(self, prefix: str) -> dict[str, Any]:
         """Final metrics: every observable of the last frame (mean over replicas) as ``prefix/final_<name>``,
-        steps, time, rates and the hash."""
+        steps and how they were done, time, rates and the hash."""
         final = {f"{prefix}/final_{name}": float(values[-1].mean()) for name, values in self.series.items()}
         facts: dict[str, Any] = {
             f"{prefix}/steps": self.steps,
@@ -81,6 +82,7 @@ class Simulation:
             f"{prefix}/trajectory_hash": self.content_hash,
         }
         if self.session_steps:  # a session that found everything done keeps the rates of the one that did it
+            facts[f"{prefix}/kind_of_steps"] = self.kind
             facts[f"{prefix}/steps_per_second"] = self.steps_per_second
             facts[f"{prefix}/spin_updates_per_second"] = self.spin_updates_per_second
         return {**final, **facts}
@@ -107,6 +109,7 @@ def simulate(
     watchers: Sequence[Watcher] = (),
     samples: Samples | None = None,
     processes: int = 1,
+    steps: str = "auto",
 ) -> Simulation:
     """Evolve and record, or continue the trajectory of the same settings that lies at ``trajectory_path``.
 
@@ -133,10 +136,11 @@ def simulate(
         watchers: see the recorded frames that they want, those of earlier sessions too.
         samples: sees states between them, too.
         processes: that share the lattice, the field being one of as many slabs.
+        steps: how they are done, see :func:`magsim.dynamics.evolve`.
 
     Raises:
-        ConfigError: an observable or a texture that the lattice does not allow, or protocol and integrator
-            that do not fit.
+        ConfigError: an observable or a texture that the lattice does not allow, protocol and integrator that
+            do not fit, or steps that cannot be done as was asked.
         DataError: another trajectory is at ``trajectory_path``.
         RunError: a field that is not finite, or spins that lost their length; the last good state is the
             last frame of the store.
@@ -145,6 +149,8 @@ def simulate(
     protocol.check_field(field)
     start = _initial(protocol, lattice, seed, initial)
     measure(observables, lattice, start, np.zeros(len(start)))  # what the lattice does not allow fails here
+    state = torch.empty(start.shape, dtype=torch.float64, device=device)
+    kind = kind_of_steps(field, integrator, protocol, state, WHOLE if processes == 1 else Share(), steps)
     key = trajectory_key(lattice, integrator, protocol, seed, initial, identity)
     store = open_trajectory_writer(
         trajectory_path,
@@ -166,7 +172,7 @@ def simulate(
             start_spins = torch.from_numpy(spins).to(device)
             stride = None if samples is None else samples.stride
             with moving(
-                field, start_spins, integrator, protocol, seed, first, stride, counter, processes
+                field, start_spins, integrator, protocol, seed, first, stride, counter, processes, steps
             ) as frames:
                 seen = frames if samples is None else samples.passing(frames, protocol)
                 _record(seen, store, recorder, watchers, counter, protocol)
@@ -185,6 +191,7 @@ def simulate(
         steps=done,
         session_steps=done - first,
         seconds=seconds,
+        kind=kind,
     )
 
 
@@ -214,38 +221,6 @@ def _record(
         raise RunError(_told(error, store)) from error
     finally:
         counter.flush()
-
-
-def trajectory_key(
-    lattice: Lattice,
-    integrator: Integrator,
-    protocol: Protocol,
-    seed: int,
-    initial: np.ndarray | None = None,
-    identity: Mapping[str, Any] | None = None,
-) -> str:
-    """sha256 of what determines a trajectory. The number of steps is not in it (a run may be continued
-    further) unless the protocol spreads a schedule over them."""
-    recipe = asdict(protocol)
-    if not protocol.depends_on_steps:
-        recipe.pop("steps")
-    method = asdict(integrator)
-    if integrator.tolerance is None:  # as before there was any
-        method.pop("tolerance")
-    content = {
-        "format_version": FORMAT_VERSION,
-        "lattice": [lattice.name, list(lattice.shape), list(lattice.boundary)],
-        "integrator": {"name": integrator.name, **method},
-        "protocol": {"name": protocol.name, **recipe},
-        "seed": seed,
-        "initial": None
-        if initial is None
-        else hashlib.sha256(np.asarray(initial, dtype="f8").tobytes()).hexdigest(),
-        "field": dict(identity or {}),
-    }
-    if protocol.warmest(integrator.T) > 0:
-        content["noise"] = GENERATOR
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _initial(protocol: Protocol, lattice: Lattice, seed: int, given: np.ndarray | None) -> np.ndarray:

@@ -52,11 +52,13 @@ def moving(
     record_every: int | None = None,
     tick: Callable[[int], None] | None = None,
     processes: int = 1,
+    steps: str = "auto",
 ) -> Iterator[Iterator[Frame]]:
     """The frames of a run, by this process alone or with others.
 
     Args:
         field: a :class:`SlabField` of as many slabs where there are several processes.
+        steps: for one process; several do them by torch.
         others: as of :func:`magsim.dynamics.evolve`.
 
     Raises:
@@ -64,7 +66,8 @@ def moving(
         RunError: one of the processes failed; all have stopped.
     """
     if processes == 1:
-        yield evolve(field, spins, integrator, protocol, seed, start_step, None, record_every, tick=tick)
+        how = (integrator, protocol, seed, start_step, None, record_every)
+        yield evolve(field, spins, *how, tick=tick, steps=steps)
         return
     assert isinstance(field, SlabField)
     device = spins.device.type
