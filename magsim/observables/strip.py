@@ -42,11 +42,11 @@ def correlation_profile(lattice: Lattice, spins: Any) -> Any:
 def afm_fm_wall_position(lattice: Lattice, spins: Any) -> Any:
     """Where an antiferromagnet on the left ends and a ferromagnet begins, in columns.
 
-    In each row the correlations ``c(x + 1/2) = S(x) . S(x+1)`` of its bonds along x change their sign at the wall;
-    between the two bonds beside it the zero lies on a straight line. Of several changes the one counts left of which
-    the sum of c is lowest, so that no disorder within a domain is taken for the wall. The position is the mean over
-    the rows. A sharp wall between perpendicular domains at X + 1/2 is there; 0 where all is ferromagnetic,
-    ``L_x - 1`` where all is antiferromagnetic.
+    In each row the correlations ``c(x + 1/2) = S(x) . S(x+1)`` of its bonds along x change their sign at
+    the wall; between the two bonds beside it the zero lies on a straight line. Of several changes the one
+    counts left of which the sum of c is lowest, so that no disorder within a domain is taken for the wall.
+    The position is the mean over the rows. A sharp wall between perpendicular domains at X + 1/2 is there; 0
+    where all is ferromagnetic, ``L_x - 1`` where all is antiferromagnetic.
 
     Args:
         spins: ``(..., N, 3)`` unit vectors.
