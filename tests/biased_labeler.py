@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from magsim.lattice import Lattice
 @dataclass(frozen=True)
 class Strip:
     """The part of a driven Hamiltonian that others than its labeler look at."""
+
+    conservative: ClassVar[bool] = False
 
     lattice: Lattice
     voltage: float = 0.0

@@ -38,7 +38,7 @@ STRIP = make_lattice("square", (12, 4), ("open", "periodic"))
 
 
 def exact(voltage=0.0):
-    return ExactField(BiasedLabeler(Strip(STRIP, voltage)), conservative=False)
+    return ExactField(BiasedLabeler(Strip(STRIP, voltage)))
 
 
 def frames(protocol, field, dt=0.05, alpha=0.2, spins=None, **options):

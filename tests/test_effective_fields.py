@@ -51,29 +51,26 @@ def test_exact_field_gives_the_labels_in_the_kind_and_shape_of_the_spins():
 class Toy(torch.nn.Module):
     """E = w sum_i S_iz^3, field by autograd, single precision."""
 
+    lattice = make_lattice("chain", (6,))
+
     def __init__(self):
         super().__init__()
         self.w = torch.nn.Parameter(torch.tensor(0.5))
-        self.largest_batch = 0
 
     def forward(self, spins):
         assert spins.dtype == torch.float32
-        self.largest_batch = max(self.largest_batch, len(spins))
         spins = spins.detach().requires_grad_()
         energy = self.w * (spins[..., 2] ** 3).sum(-1)
         return energy, -torch.autograd.grad(energy.sum(), spins)[0]
 
 
-@pytest.mark.parametrize("chunk", [None, 2])
-def test_learned_field_answers_in_the_dtype_and_kind_of_the_spins(chunk):
-    model = Toy()
-    field = LearnedField(model, n_sites=6, chunk=chunk)
+def test_learned_field_answers_in_the_dtype_and_kind_of_the_spins():
+    field = LearnedField(Toy())
     spins = random_start(6, replicas=5)
     energy, force = field(spins)
     assert energy.shape == (5,)
     assert force.dtype == torch.float64
     assert not force.requires_grad
-    assert model.largest_batch == (chunk or 5)
     gradient = torch.zeros_like(spins)
     gradient[..., 2] = -1.5 * spins[..., 2] ** 2
     torch.testing.assert_close(force, transverse(gradient, spins), rtol=1e-5, atol=1e-6)
@@ -113,10 +110,9 @@ class BiasedToy(Toy):
         return scale * energy, field * (scale if voltage is None else scale[:, None, None])
 
 
-@pytest.mark.parametrize("chunk", [None, 2])
-def test_a_learned_field_hands_every_replica_its_voltage(chunk):
+def test_a_learned_field_hands_every_replica_its_voltage():
     spins = random_start(6, replicas=5)
-    plain, biased = (LearnedField(kind(), n_sites=6, chunk=chunk) for kind in (Toy, BiasedToy))
+    plain, biased = (LearnedField(kind()) for kind in (Toy, BiasedToy))
     force = plain(spins)[1]
     torch.testing.assert_close(biased(spins)[1], force)
     voltages = np.arange(5.0)

@@ -97,7 +97,7 @@ class TestTorques(EffectiveFieldChecks):
     def case(self, request: pytest.FixtureRequest) -> Case:
         lattice, options, descriptor = CASES[request.param]
         model = random_model(lattice, options | {"output": "torque"}, descriptor)
-        field = LearnedField(model, conservative=model.conservative)
+        field = LearnedField(model)
         assert not field.conservative
         return Case(lattice, WithoutEnergy(field))
 

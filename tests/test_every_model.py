@@ -72,11 +72,7 @@ def make(name: str, precision: str, form: str) -> Case:
     else:
         model = MODELS[name](dtype)
         whole = form == "as it is"
-        field = (
-            LearnedField(model, conservative=model.conservative)
-            if whole
-            else GraphField(model, form == "compiled")
-        )
+        field = LearnedField(model) if whole else GraphField(model, form == "compiled")
         if not field.conservative:
             field = WithoutEnergy(field)  # type: ignore[arg-type]
     lattice, symmetries = SQUARE, {}

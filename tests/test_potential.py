@@ -63,7 +63,7 @@ def curl(model: PotentialModel, voltage: float) -> torch.Tensor:
 
 def field_of(voltage: float | None = None, **options: Any) -> Any:
     model = driven(**options)
-    field = LearnedField(model, conservative=model.conservative)
+    field = LearnedField(model)
     if voltage is not None:
         field.set_voltage(voltage)
     return field if field.conservative else WithoutEnergy(field)
@@ -115,7 +115,7 @@ class TestBias:
         assert float((at(model, image, 1.0)[:, mirror] - field).abs().max()) > 0.01 * scale
 
     def test_replicas_at_their_own_voltages_are_what_each_is_alone(self, form: str) -> None:
-        field = LearnedField(driven(form=form, voltage_input=True), conservative=False, chunk=2)
+        field = LearnedField(driven(form=form, voltage_input=True))
         spins = SPINS.expand(3, -1, -1)
         voltages = np.array([0.0, 0.7, -1.2])
         field.set_voltage(voltages)

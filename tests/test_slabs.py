@@ -46,7 +46,7 @@ def learned(kind: str, lattice, seed: int = 0) -> LearnedField:
         for parameter in built.parameters():
             parameter.normal_(std=parameter.shape[-1] ** -0.5)
     built.energy_shift.fill_(-0.3)
-    return LearnedField(built, conservative=built.conservative)
+    return LearnedField(built)
 
 
 def compare(make, lattice, slabs: int) -> None:

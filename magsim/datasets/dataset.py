@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 FORMAT_VERSION = 1
+ROWS = 256  # snapshots that are hashed at a time
 
 # name -> (dtype, axes after the snapshot axis); N = sites
 ARRAYS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -117,14 +118,13 @@ class SpinDataset:
         return np.array(self.sources)[self.source]
 
 
-def content_hash(arrays: Mapping[str, Any], rows: int = 256) -> str:
+def content_hash(arrays: Mapping[str, Any]) -> str:
     """sha256 over names, shapes and values of the arrays, in canonical dtype and order.
 
     It depends on the numbers alone: not on chunks, compression, file format or the time a label took.
 
     Args:
         arrays: anything that slices like an array along the snapshot axis; extra arrays among them.
-        rows: snapshots read at a time.
     """
     digest = hashlib.sha256()
     extra = sorted(name for name in arrays if name not in ARRAYS)
@@ -132,8 +132,8 @@ def content_hash(arrays: Mapping[str, Any], rows: int = 256) -> str:
         array = arrays[name]
         dtype = np.dtype(ARRAYS[name][0]) if name in ARRAYS else np.dtype(array.dtype).newbyteorder("<")
         digest.update(f"{name} {dtype.str} {tuple(array.shape)};".encode())
-        for start in range(0, array.shape[0], rows):
-            digest.update(np.ascontiguousarray(array[start : start + rows], dtype=dtype).tobytes())
+        for start in range(0, array.shape[0], ROWS):
+            digest.update(np.ascontiguousarray(array[start : start + ROWS], dtype=dtype).tobytes())
     return digest.hexdigest()
 
 

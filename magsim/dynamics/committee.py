@@ -27,14 +27,16 @@ class CommitteeField(EffectiveField):
         ValueError: fewer than two members, or of different lattices.
     """
 
-    def __init__(self, members: Sequence[LearnedField], name: str = "committee") -> None:
+    name = "committee"
+
+    def __init__(self, members: Sequence[LearnedField]) -> None:
         if len(members) < 2:
             raise ValueError(f"a committee needs at least two members, not {len(members)}.")
         sizes = sorted({member.n_sites for member in members})
         if len(sizes) > 1:
             raise ValueError(f"members on different lattices make no committee ({sizes} sites).")
         self.members = tuple(members)
-        self.n_sites, self.name = members[0].n_sites, name
+        self.n_sites = members[0].n_sites
         self.conservative = all(member.conservative for member in members)
         self.torque_scale = max(member.torque_scale for member in members)
         self.takes_voltage = all(member.takes_voltage for member in members)

@@ -124,11 +124,12 @@ class ExactField(EffectiveField):
     """The field of the electrons, solved anew for every configuration by a labeler (in float64 on its own
     device); whether it is conservative its Hamiltonian knows."""
 
-    def __init__(self, labeler: Labeler, name: str = "exact", conservative: bool | None = None) -> None:
+    name = "exact"
+
+    def __init__(self, labeler: Labeler) -> None:
         self.labeler = labeler
         self.n_sites = labeler.hamiltonian.lattice.n_sites
-        known = bool(getattr(labeler.hamiltonian, "conservative", True))
-        self.name, self.conservative = name, known if conservative is None else conservative
+        self.conservative = bool(getattr(labeler.hamiltonian, "conservative", True))
         self.takes_voltage = hasattr(labeler, "with_voltage")
         self._biased: dict[float, Labeler] = {}
 
@@ -170,25 +171,17 @@ class LearnedField(EffectiveField):
 
     Args:
         model: ``model(spins (B, N, 3)) -> (energy (B,), field (B, N, 3))``, bound to the lattice of the
-            spins. It is evaluated in its own dtype and on its own device; the answer comes back in the dtype
-            and on the device of the spins. One with ``takes_voltage`` is also given ``voltage=(B,)`` once
-            that is set.
-        n_sites: N; by default ``model.lattice.n_sites``.
-        chunk: replicas per call, to bound memory; None takes all at once.
+            spins, ``model.lattice``. It is evaluated in its own dtype and on its own device; the answer comes
+            back in the dtype and on the device of the spins. One with ``takes_voltage`` is also given
+            ``voltage=(B,)`` once that is set; one with ``conservative`` False has no energy.
     """
 
-    def __init__(
-        self,
-        model: torch.nn.Module,
-        n_sites: int | None = None,
-        chunk: int | None = None,
-        name: str = "learned",
-        conservative: bool = True,
-    ) -> None:
+    name = "learned"
+
+    def __init__(self, model: torch.nn.Module) -> None:
         self.model = model.eval()
-        self.n_sites = int(getattr(model, "lattice").n_sites if n_sites is None else n_sites)  # noqa: B009
-        self.chunk = chunk
-        self.name, self.conservative = name, conservative
+        self.n_sites = self.lattice.n_sites
+        self.conservative = bool(getattr(model, "conservative", True))
         weights = next(
             (p for p in [*model.parameters(), *model.buffers()] if p.is_floating_point()), torch.empty(0)
         )
@@ -220,29 +213,23 @@ class LearnedField(EffectiveField):
         if not isinstance(spins, torch.Tensor):
             energy, field = self.evaluate(torch.from_numpy(np.ascontiguousarray(spins)))
             return energy.numpy(), field.numpy()
-        energy, field = self._in_chunks(self.model, spins.reshape(-1, self.n_sites, 3), slice(None))
+        energy, field = self._answer(self.model, spins.reshape(-1, self.n_sites, 3), slice(None))
         return energy.reshape(spins.shape[:-2]), field.reshape(spins.shape)
 
     def of_sites(self, spins: torch.Tensor, own: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """As :meth:`magsim.models.Model.of_sites`, the field transverse."""
         of_sites: Any = self.model.of_sites
-        return self._in_chunks(partial(of_sites, own=own), spins, own)
+        return self._answer(partial(of_sites, own=own), spins, own)
 
-    def _in_chunks(
+    def _answer(
         self, evaluate: Callable[..., tuple[torch.Tensor, torch.Tensor]], spins: torch.Tensor, own: slice
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Energies and transverse fields on the sites ``own`` of spins ``(R, N, 3)``, like the spins."""
         flat = spins.detach().to(dtype=self.dtype, device=self.device).contiguous()
         bias = self.voltages(len(flat))
-        volts = None if bias is None else torch.tensor(bias, dtype=self.dtype, device=self.device)
-        size = self.chunk or max(1, len(flat))
-        energies, fields = [], []
-        for k, part in enumerate(flat.split(size)):
-            known = {} if volts is None else {"voltage": volts[k * size : (k + 1) * size]}
-            energy, field = evaluate(part, **known)
-            energies.append(energy.detach())
-            fields.append(transverse(field.detach(), part[:, own]))
-        return torch.cat(energies).to(spins), torch.cat(fields).to(spins)
+        known = {} if bias is None else {"voltage": torch.tensor(bias, dtype=self.dtype, device=self.device)}
+        energy, field = evaluate(flat, **known)
+        return energy.detach().to(spins), transverse(field.detach(), flat[:, own]).to(spins)
 
 
 class SumField(EffectiveField):

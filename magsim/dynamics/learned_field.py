@@ -55,4 +55,4 @@ def _load_one(
     model = load_model(source, lattice, dtype)
     if shape is not None:
         model.bind(model.lattice.with_shape(shape))
-    return LearnedField(model.requires_grad_(False).to(device), conservative=model.conservative)
+    return LearnedField(model.requires_grad_(False).to(device))

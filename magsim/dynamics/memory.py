@@ -110,10 +110,8 @@ def demand_of(field: EffectiveField) -> Demand:
 
 
 def _of_learned(field: LearnedField) -> Demand:
-    lattice = getattr(field.model, "lattice", None)
-    if not isinstance(lattice, Lattice):
-        return Demand(0.0, UNKNOWN)
-    trial = LearnedField(copy.deepcopy(field.model).cpu(), conservative=field.conservative)
+    lattice = field.lattice
+    trial = LearnedField(copy.deepcopy(field.model).cpu())
     if trial.takes_voltage:
         trial.set_voltage(0.0)
     sizes, tables, work = [], [], []
@@ -139,10 +137,11 @@ def _probe(lattice: Lattice, sites: int) -> Lattice:
     return lattice.with_shape([max(4, round(sites / lattice.n_basis / math.prod(across))), *across])
 
 
-def state_bytes(integrator: Integrator, protocol: Protocol, sites: int = 2048) -> float:
+def state_bytes(integrator: Integrator, protocol: Protocol) -> float:
     """Bytes a site and replica of the state of a run: spins, field, what a step works with, recording."""
     if protocol.minimiser is not None:
         return RECORDING + (2 * MEMORY + 16) * ARRAY
+    sites = 2048
     spins = torch.zeros(1, sites, 3, dtype=torch.float64)
     spins[..., 2] = 1.0
     force = torch.zeros_like(spins)

@@ -137,7 +137,6 @@ def open_trajectory_writer(
     seed: int,
     config: Mapping[str, Any],
     parents: Mapping[str, str] | None = None,
-    units: Mapping[str, str] = UNITS,
     conservative: bool = True,
 ) -> TrajectoryWriter:
     """Create a store, or reopen the one of the same key at its last complete frame.
@@ -150,7 +149,6 @@ def open_trajectory_writer(
         seed: of the run.
         config: resolved configuration, JSON types only; ``dt`` is the time step that is used.
         parents: content hashes of what it was made with, e.g. ``{"model": ...}``.
-        units: unit of each array.
         conservative: whether the field has an energy; without one, NaN is allowed for it.
 
     Raises:
@@ -164,7 +162,7 @@ def open_trajectory_writer(
             "seed": seed,
             "config": dict(config),
             "parents": dict(parents or {}),
-            "units": dict(units),
+            "units": dict(UNITS),
             "conservative": conservative,
             "chain": first_hash(key),
             "chain_before": None,

@@ -35,8 +35,8 @@ def spectral_interval(hamiltonian: Electrons) -> tuple[float, float]:
     return 0.5 * (high + low), max(half, 1e-12)
 
 
-def lanczos_edges(matrix: sparse.csr_matrix, steps: int = STEPS) -> tuple[float, float]:
-    """Lowest and highest Ritz value of a real symmetric matrix after so many steps.
+def lanczos_edges(matrix: sparse.csr_matrix) -> tuple[float, float]:
+    """Lowest and highest Ritz value of a real symmetric matrix after :data:`STEPS` steps.
 
     Without reorthogonalisation: lost orthogonality repeats Ritz values at the edges, and moves none.
     """
@@ -45,7 +45,7 @@ def lanczos_edges(matrix: sparse.csr_matrix, steps: int = STEPS) -> tuple[float,
     vector /= np.linalg.norm(vector)
     before, beta = np.zeros(n), 0.0
     diagonal, off = [], []
-    for _ in range(min(steps, n)):
+    for _ in range(min(STEPS, n)):
         image = matrix @ vector - beta * before
         diagonal.append(float(vector @ image))
         image -= diagonal[-1] * vector
