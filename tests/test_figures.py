@@ -144,7 +144,7 @@ def draw_training(path: Path) -> Path:
 
 
 def draw_quench(path: Path) -> Path:
-    return fig.quench_curves(path, {"exact": quench(), "learned": quench()}, references=True, log_time=True)
+    return fig.quench_curves(path, {"exact": quench(), "learned": quench()}, references=True)
 
 
 def draw_growth(path: Path) -> Path:
@@ -178,7 +178,7 @@ def draw_rose(path: Path) -> Path:
 
 
 def draw_no_walls(path: Path) -> Path:
-    return fig.wall_histogram(path, make_lattice("kagome", [12, 12]), np.zeros(18), "one domain")
+    return fig.wall_histogram(path, make_lattice("kagome", [12, 12]), np.zeros(18))
 
 
 def draw_charge(path: Path) -> Path:
@@ -199,16 +199,12 @@ def draw_dataset(path: Path) -> Path:
 
 def draw_overlay(path: Path) -> Path:
     curves = {f"run {k}": (np.arange(1, 5), k + np.arange(1.0, 5)) for k in range(10)}
-    return fig.overlay(path, curves, "sites", "time per step (s)", "log", "log", markers=True)
+    return fig.overlay(path, curves, "sites", "time per step (s)", "log", "log")
 
 
 def draw_bars(path: Path) -> Path:
     values = {"exact": [1.0, 2.0], "learned": [3.0, float("nan")]}
-    return fig.bars(path, ["12x12", "24x24"], values, "steps per second", log=True, limit=2)
-
-
-def draw_table(path: Path) -> Path:
-    return fig.table_figure(path, ["run", "error"], [["a", 0.1], ["b", None]], "errors")
+    return fig.bars(path, ["12x12", "24x24"], values, "steps per second", log=True)
 
 
 def draw_spins(path: Path) -> Path:
@@ -268,7 +264,7 @@ def test_large_lattices_are_drawn_by_nearest_triangle(
     spins = normalise(tetrahedral(lattice) + 0.5 * random_spins(144, rng()))
     chirality = obs.scalar_chirality(lattice, spins)
     exact = imread(fig.chirality_map(tmp_path / "polygons.png", lattice, chirality))
-    monkeypatch.setattr("magsim.report.maps.MAX_POLYGONS", 0)
+    monkeypatch.setattr("magsim.report.triangles.MAX_POLYGONS", 0)
     fast = imread(fig.chirality_map(tmp_path / "pixels.png", lattice, chirality))
     assert exact.shape == fast.shape
     assert np.abs(exact - fast).mean() < 0.01  # only edges differ

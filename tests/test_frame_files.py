@@ -181,17 +181,18 @@ def ffmpeg():
     return imageio_ffmpeg
 
 
-def test_an_mp4_film_is_read_back_frame_by_frame(tmp_path: Path, ffmpeg) -> None:
-    """As many frames as states, at the pace that was asked for, each the picture of its state: that of the
+def test_an_mp4_film_is_read_back_frame_by_frame(tmp_path: Path, ffmpeg, monkeypatch) -> None:
+    """As many frames as states, at the pace that is set, each the picture of its state: that of the
     gif, which is of the same size to the pixel, but for what a lossy codec takes."""
     from PIL import Image, ImageSequence
 
     lattice = make_lattice("triangular", [6, 6])
     states = [*spins_on(lattice, 3), *spins_on(lattice, 1)]  # the last is the first again
+    monkeypatch.setattr("magsim.report.film.FRAMES_PER_SECOND", 5)
     films = {}
     for kind in ("gif", "mp4"):
         frames = zip(np.arange(4.0), states, strict=True)
-        films[kind] = write_film(tmp_path / f"film.{kind}", lattice, frames, fps=5)
+        films[kind] = write_film(tmp_path / f"film.{kind}", lattice, frames)
     reader = ffmpeg.read_frames(str(films["mp4"]))
     facts = next(reader)
     assert (facts["codec"], facts["fps"], facts["duration"]) == ("h264", 5.0, 0.8)

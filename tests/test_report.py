@@ -11,7 +11,7 @@ import pytest
 
 from magsim.errors import DataError
 from magsim.observables import OBSERVABLES
-from magsim.report.figures import table_figure
+from magsim.report.figures import bars
 from magsim.report.numbers import number
 from magsim.report.page import Metric, Picture, Section, Table, metrics_table, write_report
 
@@ -66,9 +66,7 @@ class Checker(HTMLParser):
 
 @pytest.fixture
 def page(tmp_path: Path) -> str:
-    picture = table_figure(
-        tmp_path / "figures" / "table.png", ["run", "error"], [["a", 0.1], ["b", None]], "errors"
-    )
+    picture = bars(tmp_path / "figures" / "bars.png", ["a", "b"], {"error": [0.1, 0.2]}, "error")
     sections = [
         Section(
             "Held-out errors",
@@ -101,7 +99,7 @@ def test_page_is_one_file_that_loads_nothing(page: str, tmp_path: Path) -> None:
     assert not {"script", "link", "iframe"} & set(checker.tags)
     assert str(tmp_path) not in page
     embedded = base64.b64decode(checker.sources[0].split(",", 1)[1])
-    assert embedded == (tmp_path / "figures" / "table.png").read_bytes()
+    assert embedded == (tmp_path / "figures" / "bars.png").read_bytes()
 
 
 def test_links_of_the_page_lead_to_its_sections(page: str) -> None:
@@ -138,7 +136,7 @@ def test_a_table_without_units_has_no_column_for_them() -> None:
 
 
 def test_figures_are_numbered_through_the_page_and_described(tmp_path: Path) -> None:
-    picture = table_figure(tmp_path / "a.png", ["x"], [[1]])
+    picture = bars(tmp_path / "a.png", ["x"], {"y": [1.0]}, "z")
     sections = [
         Section("First", pictures=[Picture(picture, "S(q) of `run`.")]),
         Section("Second", pictures=[Picture(picture, "Energy"), Picture(picture)]),

@@ -54,16 +54,13 @@ def errors_by_labels(
     return Path(path)
 
 
-def choices(
-    path: str | Path, chosen: Sequence[Mapping[str, Any]], pool: Mapping[str, Any], first: int = 1
-) -> Path:
+def choices(path: str | Path, chosen: Sequence[Mapping[str, Any]], pool: Mapping[str, Any]) -> Path:
     """What was chosen: step and torque of every choice, in the colour of its round, over all that could be.
 
     Args:
         path: figure to write.
         chosen: for each round ``step`` and ``torque`` ``(n,)``.
         pool: the same of all configurations of all rounds.
-        first: number of the first round.
 
     Returns:
         ``path``.
@@ -78,7 +75,7 @@ def choices(
         )
         for k, part in enumerate(chosen):
             look = {"color": colours[k], "markersize": 4, "markeredgecolor": "white", "markeredgewidth": 0.4}
-            scatter.plot(part["step"], part["torque"], "o", label=f"round {first + k}", **look)
+            scatter.plot(part["step"], part["torque"], "o", label=f"round {1 + k}", **look)
         scatter.set(xlabel="step of the run", ylabel="rms torque $(t)$", yscale="log")
         _stacked(time, [p["step"] for p in chosen], pool["step"], colours, "step of the run", log=False)
         _stacked(torque, [p["torque"] for p in chosen], pool["torque"], colours, "rms torque $(t)$", log=True)

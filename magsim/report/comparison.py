@@ -1,10 +1,9 @@
-"""Bars and tables over runs, methods or machines."""
+"""Bars over runs, methods or machines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,8 +17,6 @@ def bars(
     values: Mapping[str, Sequence[float]],
     label: str,
     log: bool = False,
-    limit: float | None = None,
-    title: str = "",
 ) -> Path:
     """Horizontal bars with their numbers, one group per row and one colour per series.
 
@@ -29,8 +26,6 @@ def bars(
         values: series -> one value per row; NaN leaves a gap.
         label: what the bars measure, with unit.
         log: logarithmic axis.
-        limit: a target to mark by a line.
-        title: above the panel.
 
     Returns:
         ``path``.
@@ -49,7 +44,7 @@ def bars(
             drawn = panel.barh(y, lengths, height=0.9 * thick, color=style.colour(index), label=name)
             texts = [number(v, 3) if np.isfinite(v) else "" for v in lengths]
             panel.bar_label(drawn, labels=texts, padding=3, fontsize=7.5, path_effects=halo)
-        panel.set(yticks=np.arange(rows), yticklabels=list(groups), xlabel=label, title=title)
+        panel.set(yticks=np.arange(rows), yticklabels=list(groups), xlabel=label)
         panel.set_xscale("log" if log else "linear")
         panel.invert_yaxis()
         panel.margins(x=0.14)
@@ -61,42 +56,6 @@ def bars(
                 panel.set_xlim(low, high)
         panel.grid(axis="y", visible=False)
         panel.tick_params(axis="y", length=0)
-        if limit is not None:
-            panel.axvline(limit, color=style.GREY, linewidth=1.0, linestyle=(0, (4, 2)), zorder=2.5)
         if series > 1:
             figure.legend(loc="outside upper center", ncols=min(series, 4))
-    return Path(path)
-
-
-def table_figure(
-    path: str | Path, columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = ""
-) -> Path:
-    """A table as a figure, for loggers that show images.
-
-    Args:
-        path: figure to write.
-        columns: headings with units.
-        rows: cells; numbers are rounded to four digits and set flush right.
-        title: above the table.
-
-    Returns:
-        ``path``.
-    """
-    cells = [[number(cell) for cell in row] for row in rows]
-    width = [max(len(str(row[k])) for row in [columns, *cells]) + 2 for k in range(len(columns))]
-    with style.panels(path, 1, 1, 0.085 * sum(width) + 0.4, 0.26 * (len(rows) + 1) + 0.3) as (_, axes):
-        panel = axes[0, 0]
-        panel.axis("off")
-        panel.set(xlim=(0, sum(width)), ylim=(len(rows) + 1.2, -0.2))
-        left = 0
-        for k, heading in enumerate(columns):
-            numeric = all(isinstance(row[k], int | float | np.number | None) for row in rows)
-            x, align = (left + width[k] - 1, "right") if numeric else (left + 0.5, "left")
-            panel.text(x, 0.4, heading, ha=align, va="center", fontweight="bold", fontsize=8.5)
-            for r, row in enumerate(cells):
-                panel.text(x, r + 1.5, row[k], ha=align, va="center", fontsize=8.5)
-            left += width[k]
-        for y, line in ((-0.1, 1.2), (0.95, 0.7), (len(rows) + 1.1, 1.2)):
-            panel.plot([0, sum(width)], [y, y], color="black", linewidth=line, clip_on=False)
-        panel.set_title(title, loc="left")
     return Path(path)

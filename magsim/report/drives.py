@@ -10,7 +10,7 @@ import numpy as np
 
 from magsim.lattice import Lattice
 from magsim.report import style
-from magsim.report.film import FRAMES_PER_SECOND, saved_frames
+from magsim.report.film import saved_frames
 from magsim.report.maps import direction_colours, direction_legend
 
 FIELDS: tuple[Any, ...] = ("-", (0, (4, 1.5)))  # lines of the first and the second field
@@ -22,7 +22,6 @@ def wall_motion(
     runs: Mapping[str, tuple[Any, Any]],
     voltages: Sequence[str],
     points: Sequence[tuple[float, float]] = (),
-    ylabel: str = r"wall position $x_w$ $(a)$",
 ) -> Path:
     """Position of the wall against time, a colour for each voltage, a line style for each field.
 
@@ -53,7 +52,7 @@ def wall_motion(
             mark["linestyle"] = "none"
             panel.plot(when, where, zorder=4, clip_on=False, **mark)
             handles, labels = [*handles, Line2D([], [], **mark)], [*labels, "reference"]
-        panel.set(xlabel=r"time $(\hbar/t)$", ylabel=ylabel)
+        panel.set(xlabel=r"time $(\hbar/t)$", ylabel=r"wall position $x_w$ $(a)$")
         panel.margins(x=0.01, y=0.08)
         panel.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
     return Path(path)
@@ -164,7 +163,6 @@ def strip_film(
     lattice: Lattice,
     frames: Iterable[tuple[float, np.ndarray]],
     titles: Sequence[str],
-    fps: int = FRAMES_PER_SECOND,
 ) -> Path:
     """The same as a film.
 
@@ -172,7 +170,6 @@ def strip_film(
         path: file to write, ``.gif`` or ``.mp4``.
         frames: time and spins ``(R, N, 3)`` of each.
         titles, lattice: see :func:`strips`.
-        fps: frames in a second.
 
     Returns:
         ``path``.
@@ -180,7 +177,7 @@ def strip_film(
     Raises:
         ConfigError: mp4 without ffmpeg.
     """
-    with saved_frames(path, *_size(lattice, len(titles)), fps=fps) as (figure, grab):
+    with saved_frames(path, *_size(lattice, len(titles))) as (figure, grab):
         axes = figure.subplots(len(titles), 2, squeeze=False, width_ratios=[7, 1])
         blank = np.ones((lattice.shape[1], lattice.shape[0], 3))
         artists = [

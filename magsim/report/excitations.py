@@ -20,8 +20,6 @@ def excitation_map(
     omega: Any,
     spectrum: Any,
     laws: Mapping[str, Any] | None = None,
-    title: str = "",
-    top: float | None = None,
 ) -> Path:
     """S(q, omega) along the lines between symmetry points, logarithmic colours, omega >= 0.
 
@@ -31,8 +29,6 @@ def excitation_map(
         omega: ``(F,)``.
         spectrum: ``(n, F)``, see :func:`magsim.observables.dynamic_structure_factor`.
         laws: label -> omega ``(n,)`` of dispersions to compare with.
-        title: above the panel.
-        top: largest omega; None: where 99.9 % of the intensity is below.
 
     Returns:
         ``path``.
@@ -42,9 +38,8 @@ def excitation_map(
     omega, spectrum = np.asarray(omega, dtype=float), np.asarray(spectrum, dtype=float)
     keep = omega >= 0
     omega, spectrum = omega[keep], spectrum[:, keep]
-    if top is None:
-        share = np.cumsum(spectrum.sum(axis=0)) / max(float(spectrum.sum()), 1e-300)
-        top = 1.15 * float(omega[min(int(np.searchsorted(share, 0.999)), len(omega) - 1)])
+    share = np.cumsum(spectrum.sum(axis=0)) / max(float(spectrum.sum()), 1e-300)
+    top = 1.15 * float(omega[min(int(np.searchsorted(share, 0.999)), len(omega) - 1)])
     high = max(float(spectrum.max()), 1e-300)
     with style.panels(path, 1, 1, 5.2, 3.6) as (figure, axes):
         panel = axes[0, 0]
@@ -62,7 +57,7 @@ def excitation_map(
             panel.plot(along.distance, law, label=label, **look)
         for tick in along.ticks:
             panel.axvline(tick, color="white", linewidth=0.5, alpha=0.6)
-        panel.set(xlim=(0, along.ticks[-1]), ylim=(0, min(top, omega[-1])), title=title)
+        panel.set(xlim=(0, along.ticks[-1]), ylim=(0, min(top, omega[-1])))
         panel.set_xticks(along.ticks, labels=list(along.names))
         panel.tick_params(axis="x", length=0)
         panel.set_ylabel(r"$\omega$ $(t/\hbar)$")

@@ -1,4 +1,4 @@
-"""Maps of scalar fields: topological charge on triangles, electron density and the like on sites."""
+"""Numbers on sites, electron density and the like: maps and histograms."""
 
 from __future__ import annotations
 
@@ -11,44 +11,9 @@ import numpy as np
 from magsim.lattice import Lattice
 from magsim.report import style
 from magsim.report.geometry import planar, window
-from magsim.report.maps import frame_panel, map_panels, nearest_points, triangle_artist
+from magsim.report.maps import frame_panel, map_panels, nearest_points
 
-
-def charge_map(
-    path: str | Path,
-    lattice: Lattice,
-    charge: Any,
-    titles: Sequence[str] | str = "",
-    limit: float | None = None,
-) -> Path:
-    """Topological charge of every triangle in real space, one panel per frame; the total above each.
-
-    Args:
-        path: figure to write.
-        lattice: two-dimensional lattice.
-        charge: ``(M,)`` or ``(frames, M)`` of :func:`magsim.observables.topological_charge_density`.
-        titles: one title per frame.
-        limit: colours span -limit ... limit; None: what 99.5 % of the triangles stay within.
-
-    Returns:
-        ``path``.
-    """
-    planar(lattice, "the map of the topological charge")
-    frames = np.atleast_2d(np.asarray(charge, dtype=float))
-    titles = [titles] if isinstance(titles, str) else list(titles)
-    limit = max(float(np.quantile(np.abs(frames), 0.995)), 1e-6) if limit is None else limit
-    view = window(lattice)
-    corners = lattice.triangle_corners(lattice.triangulation())
-    with map_panels(path, view, len(frames)) as (figure, axes):
-        for panel, values, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
-            artist = triangle_artist(panel, lattice, corners, values, view)
-            artist.set(cmap=style.diverging(), clim=(-limit, limit))
-            total = f"$Q = {round(float(values.sum()), 6) + 0.0:.5g}$"
-            frame_panel(panel, view, f"{title}, {total}" if title else total)
-        bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02, extend="both")
-        bar.set_label(r"topological charge $\Omega/4\pi$ per triangle")
-        bar.outline.set_linewidth(0.6)
-    return Path(path)
+BINS = 60  # of a histogram
 
 
 def site_map(
@@ -57,8 +22,6 @@ def site_map(
     values: Any,
     label: str,
     titles: Sequence[str] | str = "",
-    limits: tuple[float, float] | None = None,
-    signed: bool = False,
 ) -> Path:
     """A number on every site in real space, one panel per frame; each site colours what is nearest to it.
 
@@ -68,8 +31,6 @@ def site_map(
         values: ``(N,)`` or ``(frames, N)``, e.g. electrons per site.
         label: of the colour bar.
         titles: one title per frame.
-        limits: ends of the colours; None: those of the values.
-        signed: blue, white, red about zero instead of a sequence.
 
     Returns:
         ``path``.
@@ -77,16 +38,13 @@ def site_map(
     planar(lattice, "the map of sites")
     frames = np.atleast_2d(np.asarray(values, dtype=float))
     titles = [titles] if isinstance(titles, str) else list(titles)
-    low, high = (float(frames.min()), float(frames.max())) if limits is None else limits
-    if signed and limits is None:
-        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     view = window(lattice)
     index, distance, extent = nearest_points(lattice, lattice.positions, view)
     with map_panels(path, view, len(frames)) as (figure, axes):
         for panel, frame, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
             image = np.where(distance < 1.2, frame[index], np.nan)
             artist = panel.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
-            artist.set(cmap=style.diverging() if signed else style.SEQUENTIAL, clim=(low, high))
+            artist.set(cmap=style.SEQUENTIAL, clim=(frames.min(), frames.max()))
             frame_panel(panel, view, title)
         bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02)
         bar.set_label(label)
@@ -94,21 +52,20 @@ def site_map(
     return Path(path)
 
 
-def histograms(path: str | Path, values: Mapping[str, Any], xlabel: str, bins: int = 60) -> Path:
+def histograms(path: str | Path, values: Mapping[str, Any], xlabel: str) -> Path:
     """How often values occur, one outline per state, on a logarithmic axis of shares.
 
     Args:
         path: figure to write.
         values: label -> array.
         xlabel: axis label.
-        bins: intervals between the smallest and the largest of all values.
 
     Returns:
         ``path``.
     """
     arrays = {label: np.asarray(v, dtype=float).reshape(-1) for label, v in values.items()}
     low, high = min(v.min() for v in arrays.values()), max(v.max() for v in arrays.values())
-    edges = np.linspace(low - 1e-9, max(high, low + 1e-6) + 1e-9, bins + 1)
+    edges = np.linspace(low - 1e-9, max(high, low + 1e-6) + 1e-9, BINS + 1)
     with style.panels(path, 1, 1, 4.4, 2.9) as (_, axes):
         panel = axes[0, 0]
         for number, (label, data) in enumerate(arrays.items()):

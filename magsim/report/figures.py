@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from magsim.report.comparison import bars, table_figure
+from magsim.report.comparison import bars
 from magsim.report.excitations import excitation_map
-from magsim.report.fields import charge_map, histograms, site_map
+from magsim.report.fields import histograms, site_map
 from magsim.report.growth import domain_growth, scaling_collapse
-from magsim.report.maps import chirality_map, spin_map, structure_factor_map
+from magsim.report.maps import spin_map, structure_factor_map
 from magsim.report.series import overlay, quench_curves
 from magsim.report.torques import dataset_overview, torque_parity
 from magsim.report.training import training_curves
+from magsim.report.triangles import charge_map, chirality_map
 from magsim.report.walls import wall_histogram
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "site_map",
     "spin_map",
     "structure_factor_map",
-    "table_figure",
     "torque_parity",
     "training_curves",
     "wall_histogram",

@@ -27,7 +27,6 @@ def write_film(
     lattice: Lattice,
     frames: Iterable[tuple[float, np.ndarray]],
     of: str = "spins",
-    fps: int = FRAMES_PER_SECOND,
 ) -> Path:
     """Spin directions, chirality or topological charge as a film.
 
@@ -37,7 +36,6 @@ def write_film(
         lattice: two-dimensional.
         frames: time and spins ``(N, 3)`` of each.
         of: ``spins``, ``chirality`` or ``charge``.
-        fps: frames in a second.
 
     Returns:
         ``path``.
@@ -48,7 +46,7 @@ def write_film(
     planar(lattice, "a film")
     view = window(lattice)
     scale = 4.4 / max(view.width, view.height)
-    with saved_frames(path, view.width * scale + 1.5, view.height * scale + 0.8, fps) as (figure, grab):
+    with saved_frames(path, view.width * scale + 1.5, view.height * scale + 0.8) as (figure, grab):
         paint = None
         for time, spins in frames:
             if paint is None:
@@ -59,9 +57,7 @@ def write_film(
 
 
 @contextmanager
-def saved_frames(
-    path: str | Path, width: float, height: float, fps: int = FRAMES_PER_SECOND
-) -> Iterator[tuple[Any, Callable[[], None]]]:
+def saved_frames(path: str | Path, width: float, height: float) -> Iterator[tuple[Any, Callable[[], None]]]:
     """A styled figure of about this size in inches, and what takes it into the film as it is.
 
     Raises:
@@ -76,7 +72,7 @@ def saved_frames(
     with mpl.rc_context():
         mpl.rcdefaults()
         settings.update(style.STYLE)
-        writer = _writer(path, fps)
+        writer = _writer(path)
         even = [2 * round(side * DPI / 2) / DPI for side in (width, height)]
         figure = Figure(figsize=(even[0], even[1]), layout="constrained")
         FigureCanvasAgg(figure)
@@ -85,12 +81,12 @@ def saved_frames(
             yield figure, writer.grab_frame
 
 
-def _writer(path: Path, fps: int) -> Any:
+def _writer(path: Path) -> Any:
     import matplotlib as mpl
     from matplotlib.animation import FFMpegWriter, PillowWriter
 
     if path.suffix == ".gif":
-        return PillowWriter(fps=fps)
+        return PillowWriter(fps=FRAMES_PER_SECOND)
     settings: Any = mpl.rcParams
     if shutil.which("ffmpeg") is None:
         try:
@@ -100,7 +96,9 @@ def _writer(path: Path, fps: int) -> Any:
         except (ImportError, RuntimeError):  # the package has no program for every platform
             words = "needs ffmpeg on the path or the package imageio-ffmpeg; gif needs neither."
             raise ConfigError("task.film", path.suffix.lstrip("."), words) from None
-    return FFMpegWriter(fps=fps, codec="libx264", extra_args=["-pix_fmt", "yuv420p", "-crf", "18"])
+    return FFMpegWriter(
+        fps=FRAMES_PER_SECOND, codec="libx264", extra_args=["-pix_fmt", "yuv420p", "-crf", "18"]
+    )
 
 
 class _Painter:

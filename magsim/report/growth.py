@@ -23,7 +23,6 @@ def domain_growth(
     runs: Mapping[str, tuple[Any, Any]],
     guides: Mapping[str, float] | None = None,
     fit: tuple[float, float] | None = None,
-    ylabel: str = r"domain size $L$ $(a)$",
     limit: float | None = None,
 ) -> Path:
     """Domain size L(t) on logarithmic axes, with fitted and with guiding power laws.
@@ -35,7 +34,6 @@ def domain_growth(
         guides: label -> exponent of guiding lines; default :data:`GUIDES`.
         fit: first and last time of :func:`magsim.observables.fit_growth`; the fit is drawn, its exponent with
             its standard error over replicas is in the legend, the window is shaded.
-        ylabel: what is drawn.
         limit: size beyond which the lattice is felt, as a line.
 
     Returns:
@@ -62,7 +60,7 @@ def domain_growth(
         _guide_lines(panel, curves, GUIDES if guides is None else guides)
         if limit is not None:
             panel.axhline(limit, color=style.GREY, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-        panel.set(xscale="log", yscale="log", xlabel=r"time $(\hbar/t)$", ylabel=ylabel)
+        panel.set(xscale="log", yscale="log", xlabel=r"time $(\hbar/t)$", ylabel=r"domain size $L$ $(a)$")
         panel.legend(loc="upper left")
         # room for the legend above the curves
         low, high = panel.get_ylim()
@@ -106,13 +104,11 @@ def scaling_collapse(
     spectra: Any,
     length: Any,
     times: Sequence[float],
-    dim: int = 2,
-    tail: bool = True,
 ) -> Path:
     """A structure factor at several times, as it is and scaled by the size of the domains.
 
-    If one length governs the growth, S(q, t) = L(t)^d f(q L(t)): the right panel is one curve. Sharp walls
-    give it the tail of Porod, f(x) ~ x^-(d+1): Bray, Adv. Phys. 51, 481 (2002),
+    If one length governs the growth in a plane, S(q, t) = L(t)^2 f(q L(t)): the right panel is one curve.
+    Sharp walls give it the tail of Porod, f(x) ~ x^-3: Bray, Adv. Phys. 51, 481 (2002),
     doi:10.1080/00018730110117433.
 
     Args:
@@ -122,8 +118,6 @@ def scaling_collapse(
             replicas as well.
         length: ``(T,)`` domain sizes in lattice constants.
         times: ``(T,)``.
-        dim: d.
-        tail: draw the guide q^-(d+1).
 
     Returns:
         ``path``.
@@ -139,15 +133,11 @@ def scaling_collapse(
         for values, size, time, shade in zip(spectra, length, times, colours, strict=True):
             left.plot(q, values, color=shade, linewidth=1.2)
             label = f"t = {number(float(time), 3)}, L = {number(float(size), 3)}"
-            right.plot(q * size, values / size**dim, color=shade, linewidth=1.2, label=label)
+            right.plot(q * size, values / size**2, color=shade, linewidth=1.2, label=label)
         left.set(xlabel=r"$q$ $(1/a)$", ylabel=r"$S_\chi(q, t)$")
-        right.set(xlabel=r"$q\,L(t)$", ylabel=rf"$S_\chi(q, t)\,/\,L(t)^{dim}$")
-        if tail:
-            for panel, x, y in (
-                (left, q, spectra[-1]),
-                (right, q * length[-1], spectra[-1] / length[-1] ** dim),
-            ):
-                _porod(panel, x, y, dim)
+        right.set(xlabel=r"$q\,L(t)$", ylabel=r"$S_\chi(q, t)\,/\,L(t)^2$")
+        _porod(left, q, spectra[-1])
+        _porod(right, q * length[-1], spectra[-1] / length[-1] ** 2)
         for index, panel in enumerate((left, right)):
             panel.set(xscale="log", yscale="log")
             style.panel_letter(panel, index)
@@ -155,19 +145,19 @@ def scaling_collapse(
     return Path(path)
 
 
-def _porod(panel: Any, x: np.ndarray, y: np.ndarray, dim: int) -> None:
-    """The law x^-(d+1) above a curve, over two thirds of the decades beyond its maximum."""
+def _porod(panel: Any, x: np.ndarray, y: np.ndarray) -> None:
+    """The law x^-3 above a curve, over two thirds of the decades beyond its maximum."""
     peak = int(np.argmax(y))
     reach = x[-1] / x[peak]
     if reach < 2:
         return
     line = np.geomspace(x[peak] * reach**0.25, x[peak] * reach**0.85, 2)
     anchor = 2.2 * float(np.interp(line[0], x, y))
-    panel.plot(line, anchor * (line / line[0]) ** -(dim + 1), color=style.GREY, linewidth=1.0, linestyle="--")
+    panel.plot(line, anchor * (line / line[0]) ** -3, color=style.GREY, linewidth=1.0, linestyle="--")
     middle = float(np.sqrt(line[0] * line[1]))
     panel.annotate(
-        rf"$\propto q^{{-{dim + 1}}}$",
-        (middle, anchor * (middle / line[0]) ** -(dim + 1)),
+        r"$\propto q^{-3}$",
+        (middle, anchor * (middle / line[0]) ** -3),
         (4, 4),
         textcoords="offset points",
         color=style.GREY,

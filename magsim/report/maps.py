@@ -1,4 +1,4 @@
-"""Maps of one configuration: chirality, spin directions, structure factor."""
+"""Maps of one configuration: spin directions, structure factor."""
 
 from __future__ import annotations
 
@@ -10,68 +10,10 @@ from typing import Any
 import numpy as np
 
 from magsim.lattice import Lattice
-from magsim.observables import TETRAHEDRAL_CHIRALITY
 from magsim.report import style
 from magsim.report.geometry import Window, brillouin_zone, images, planar, window
-from magsim.report.numbers import number
 
-MAX_POLYGONS = 60_000
 PIXELS = 1200
-
-
-def chirality_map(
-    path: str | Path,
-    lattice: Lattice,
-    chirality: Any,
-    titles: Sequence[str] | str = "",
-    limit: float | None = None,
-) -> Path:
-    """Scalar chirality of every triangle in real space, one panel per frame.
-
-    Args:
-        path: figure to write.
-        lattice: two-dimensional lattice.
-        chirality: ``(M,)`` or ``(frames, M)``, order of ``lattice.triangles()``.
-        titles: one title per frame.
-        limit: colours span -limit ... limit; None for tetrahedral order, 0.770.
-
-    Returns:
-        ``path``.
-    """
-    planar(lattice, "the chirality map")
-    frames = np.atleast_2d(np.asarray(chirality, dtype=float))
-    titles = [titles] if isinstance(titles, str) else list(titles)
-    limit = float(TETRAHEDRAL_CHIRALITY) if limit is None else limit
-    view = window(lattice)
-    corners = lattice.triangle_corners(lattice.triangles())
-    with map_panels(path, view, len(frames)) as (figure, axes):
-        for panel, values, title in zip(axes, frames, titles + [""] * len(frames), strict=False):
-            artist = triangle_artist(panel, lattice, corners, values, view)
-            artist.set(cmap=style.diverging(), clim=(-limit, limit))
-            frame_panel(panel, view, title)
-        bar = figure.colorbar(artist, ax=list(axes), shrink=0.8, aspect=25, pad=0.02, extend="both")
-        ticks = limit * np.linspace(-1, 1, 5)
-        bar.set_ticks(ticks, labels=[number(v, 3) for v in ticks])
-        bar.set_label(r"scalar chirality $\chi = \mathbf{S}_i\cdot(\mathbf{S}_j\times\mathbf{S}_k)$")
-        bar.outline.set_linewidth(0.6)
-    return Path(path)
-
-
-def triangle_artist(
-    axes: Any, lattice: Lattice, corners: np.ndarray, values: np.ndarray, view: Window
-) -> Any:
-    if len(corners) <= MAX_POLYGONS:
-        from matplotlib.collections import PolyCollection
-
-        polygons, origin = images(lattice, corners, view)
-        artist = PolyCollection(list(polygons), array=values[origin], edgecolors="face", linewidths=0.4)
-        artist.set_rasterized(True)
-        return axes.add_collection(artist)
-    # triangles smaller than a pixel: colour by the nearest centre, which is the triangle itself where
-    # triangles are equilateral
-    index, distance, extent = nearest_points(lattice, corners.mean(axis=1), view)
-    image = np.where(distance < 0.6, values[index], np.nan)
-    return axes.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
 
 
 def nearest_points(

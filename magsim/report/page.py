@@ -156,7 +156,6 @@ def write_report(
     metrics: Sequence[Metric] = (),
     provenance: Mapping[str, Any] | None = None,
     config: str = "",
-    filename: str = "report.html",
 ) -> Path:
     """Write one HTML file that carries everything with it, so that it can be mailed and archived.
 
@@ -172,7 +171,6 @@ def write_report(
         metrics: headline numbers.
         provenance: name -> value (commit, versions, host, seeds, parent hashes), shown in a closed block.
         config: resolved configuration as YAML, shown in a closed block.
-        filename: name of the file in ``folder``.
 
     Returns:
         path of the page.
@@ -202,7 +200,7 @@ def write_report(
         config=config.strip(),
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
     )
-    path = Path(folder) / filename
+    path = Path(folder) / "report.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     # a reader or a crash in between never sees half a page
     partial = path.with_name(path.name + ".partial")

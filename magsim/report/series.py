@@ -19,7 +19,6 @@ def quench_curves(
     runs: Mapping[str, Mapping[str, Any]],
     observables: Sequence[str] = ("mean_abs_chirality", "nn_correlation"),
     references: bool | Mapping[str, Mapping[str, float]] = False,
-    log_time: bool = False,
     points: Mapping[str, Sequence[tuple[float, float]]] | None = None,
 ) -> Path:
     """Observables of several runs (exact and learned fields) against time, one panel per observable.
@@ -27,12 +26,10 @@ def quench_curves(
     Args:
         path: figure to write.
         runs: label -> {"time": ``(T,)``, observable: ``(T,)`` or ``(T, replicas)``}; replicas give mean and
-            band of
-            one standard deviation.
+            band of one standard deviation.
         observables: what to draw; names of :data:`magsim.observables.OBSERVABLES` get their symbols.
         references: lines to compare with. True for the values of tetrahedral order from the registry
             (triangular lattice), or observable -> {label: value}; False for none.
-        log_time: logarithmic time axis (t = 0 is left out).
         points: observable -> [(time, value), ...] known from elsewhere, marked; those beyond the curves are
             left out.
 
@@ -50,15 +47,11 @@ def quench_curves(
                 if name not in run:
                     continue
                 time = np.asarray(run["time"], dtype=float)
-                start = 1 if log_time and time[0] == 0 else 0
                 values = np.asarray(run[name])
-                style.band(
-                    panel, time[start:], values[start:], label, index, linestyle=LINES[index % len(LINES)]
-                )
+                style.band(panel, time, values, label, index, linestyle=LINES[index % len(LINES)])
             _reference_points(panel, (points or {}).get(name, ()))
             known = OBSERVABLES.get(name)
             panel.set(xlabel=r"time $(\hbar/t)$", ylabel=known.label if known else name)
-            panel.set_xscale("log" if log_time else "linear")
             panel.margins(x=0.01, y=0.1)
             if n > 1:
                 style.panel_letter(panel, column)
@@ -107,8 +100,6 @@ def overlay(
     ylabel: str,
     xscale: str = "linear",
     yscale: str = "linear",
-    markers: bool = False,
-    title: str = "",
 ) -> Path:
     """Any curves on one panel.
 
@@ -117,8 +108,6 @@ def overlay(
         curves: label -> (x ``(T,)``, y ``(T,)`` or ``(T, replicas)``).
         xlabel, ylabel: axis labels with units.
         xscale, yscale: "linear" or "log".
-        markers: mark the points, for few measured values.
-        title: above the panel.
 
     Returns:
         ``path``.
@@ -128,11 +117,10 @@ def overlay(
         panel = axes[0, 0]
         for index, (label, (x, y)) in enumerate(curves.items()):
             # a single value is no line
-            marked = markers or np.size(x) == 1
-            look = {"marker": style.MARKERS[index % len(style.MARKERS)]} if marked else {}
+            look = {"marker": style.MARKERS[index % len(style.MARKERS)]} if np.size(x) == 1 else {}
             cycle = LINES[(index // len(style.PALETTE)) % len(LINES)]
             style.band(panel, np.asarray(x, dtype=float), y, label, index, linestyle=cycle, **look)
-        panel.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale, title=title)
+        panel.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
         if curves:
             panel.legend(**({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}))
     return Path(path)

@@ -14,8 +14,9 @@ from magsim.lattice.brillouin import SymmetryPath
 from magsim.observables import TETRAHEDRAL_CHIRALITY
 from magsim.report import style
 from magsim.report.geometry import window
-from magsim.report.maps import frame_panel, map_panels, nearest_points, triangle_artist
+from magsim.report.maps import frame_panel, map_panels, nearest_points
 from magsim.report.numbers import number
+from magsim.report.triangles import triangle_artist
 
 ENERGY = r"energy $E$ $(t)$"
 DENSITY = r"states per site and $t$"
@@ -44,7 +45,6 @@ def bands_figure(
     density: Density,
     mu: float,
     gap: tuple[float, float] | None,
-    title: str = "",
 ) -> Path:
     """Bands along a path of wavevectors, coloured by the spin, and the density of states beside them.
 
@@ -56,7 +56,6 @@ def bands_figure(
         density: density of states on the same axis of energy; filled up to mu.
         mu: chemical potential, a dashed line.
         gap: its edges, shaded; None in a metal.
-        title: above the bands.
 
     Returns:
         ``path``.
@@ -76,7 +75,7 @@ def bands_figure(
         for tick in route.ticks:
             left.axvline(tick, color="0.75", linewidth=0.6, zorder=0)
         reach = (float(density.energies[0]), float(density.energies[-1]))
-        left.set(xlim=(0, route.distance[-1]), ylim=reach, ylabel=ENERGY, title=title)
+        left.set(xlim=(0, route.distance[-1]), ylim=reach, ylabel=ENERGY)
         left.set_xticks(route.ticks, labels=list(route.names))
         left.tick_params(axis="x", length=0)
         left.grid(False)
@@ -153,7 +152,7 @@ def spectral_figure(
     return Path(path)
 
 
-def density_figure(path: str | Path, density: Density, mu: float, title: str = "") -> Path:
+def density_figure(path: str | Path, density: Density, mu: float) -> Path:
     """Density of states over the energy, filled up to mu; a band shows its spread over the sites."""
     with style.panels(path, 1, 1, 4.8, 3.0) as (_, axes):
         panel = axes[0, 0]
@@ -167,7 +166,7 @@ def density_figure(path: str | Path, density: Density, mu: float, title: str = "
             ha="center",
             textcoords="offset points",
         )
-        panel.set(xlabel=ENERGY, ylabel=DENSITY, title=title, xlim=density.energies[[0, -1]])
+        panel.set(xlabel=ENERGY, ylabel=DENSITY, xlim=density.energies[[0, -1]])
         if density.spread is not None:
             panel.legend()
     return Path(path)

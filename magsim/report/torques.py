@@ -12,7 +12,7 @@ from magsim.report import style
 from magsim.report.numbers import number
 
 
-def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]], unit: str = "t") -> Path:
+def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]]) -> Path:
     """Predicted against exact transverse field, one panel per source of data, with its errors.
 
     All Cartesian components enter. Written into each panel: rmse = sqrt(<(F' - F)^2>), rms = sqrt(<F^2>)
@@ -21,7 +21,6 @@ def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]], unit
     Args:
         path: figure to write.
         sources: name -> (exact, predicted), arrays ``(..., 3)`` of transverse fields.
-        unit: unit of the field.
 
     Returns:
         ``path``.
@@ -40,15 +39,15 @@ def torque_parity(path: str | Path, sources: Mapping[str, tuple[Any, Any]], unit
             extent = (-limit, limit, -limit, limit)
             artists.append(panel.hexbin(x, y, gridsize=90, extent=extent, mincnt=1, linewidths=0.1))
             rmse, rms, relative = torque_errors(x, y)
-            text = f"rmse {rmse:.3g} ${unit}$\nrms {rms:.3g} ${unit}$\nrmse / rms {relative:.3f}"
+            text = f"rmse {rmse:.3g} $t$\nrms {rms:.3g} $t$\nrmse / rms {relative:.3f}"
             panel.text(0.04, 0.96, text, transform=panel.transAxes, va="top", fontsize=8)
             panel.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=name)
-            panel.set_xlabel(rf"exact $F_\perp$ $({unit})$")
+            panel.set_xlabel(r"exact $F_\perp$ $(t)$")
             panel.grid(False)
             ticks = np.asarray(MaxNLocator(5, steps=[1, 2, 4, 5, 10]).tick_values(-limit, limit))
             ticks = ticks[np.abs(ticks) <= limit]
             panel.set(xticks=ticks, yticks=ticks)
-        axes[0, 0].set_ylabel(rf"predicted $F_\perp$ $({unit})$")
+        axes[0, 0].set_ylabel(r"predicted $F_\perp$ $(t)$")
         top = max(float(artist.get_array().max()) for artist in artists)
         for artist in artists:
             artist.set_norm(LogNorm(1, max(top, 2)))

@@ -11,6 +11,8 @@ import numpy as np
 from magsim.learning.calibration import Calibration
 from magsim.report import style
 
+BINS, LEAST = 8, 50  # bins of sites with similar spreads, at most; sites of a bin, at least
+
 
 def error_along_trajectory(
     path: str | Path,
@@ -121,12 +123,12 @@ def _scatter(panel: Any, states: Mapping[str, tuple[Any, Any]], fit: Calibration
     panel.legend(loc="lower right", fontsize=7.5)
 
 
-def binned_rms(spread: np.ndarray, error: np.ndarray, bins: int = 8, least: int = 50) -> tuple[Any, Any]:
+def binned_rms(spread: np.ndarray, error: np.ndarray) -> tuple[Any, Any]:
     """rms error in bins of equal numbers of sites along the spread: geometric means of the spread ``(k,)``
     and errors ``(k,)``; fewer bins where there are few sites."""
     known = spread > 0
     order = np.argsort(spread[known])
-    parts = np.array_split(order, max(1, min(bins, len(order) // least)))
+    parts = np.array_split(order, max(1, min(BINS, len(order) // LEAST)))
     centres = [np.exp(np.mean(np.log(spread[known][part]))) for part in parts if len(part)]
     rms = [np.sqrt(np.mean(error[known][part] ** 2)) for part in parts if len(part)]
     return np.array(centres), np.array(rms)

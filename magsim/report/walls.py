@@ -12,9 +12,7 @@ from magsim.lattice import Lattice
 from magsim.report import style
 
 
-def wall_histogram(
-    path: str | Path, lattice: Lattice, histograms: Mapping[str, Any] | Any, title: str = ""
-) -> Path:
+def wall_histogram(path: str | Path, lattice: Lattice, histograms: Mapping[str, Any] | Any) -> Path:
     """Length of wall by direction, as a rose; a wall counts in both of its directions.
 
     The radius is the share of the length over the share of the directions: 1 (dashed circle) without a
@@ -24,7 +22,6 @@ def wall_histogram(
         path: figure to write.
         lattice: two-dimensional lattice.
         histograms: ``(bins,)`` of :func:`magsim.observables.wall_orientations`, or label -> such.
-        title: above the rose.
 
     Returns:
         ``path``.
@@ -61,7 +58,6 @@ def wall_histogram(
         panel.set_thetagrids(range(0, 360, 30))
         panel.grid(True, color="0.9", linewidth=0.6)
         panel.spines["polar"].set(linewidth=0.6, color="0.6")
-        panel.set_title(title)
         if len(roses) > 1:
             panel.legend(loc="lower left", bbox_to_anchor=(-0.22, -0.16))
     return Path(path)
