@@ -35,7 +35,7 @@ from magsim.report import style
 from magsim.spins import random_spins
 from magsim.tasks.build import build_lattice
 from magsim.tasks.comparison.entries import Entry, find_runs, read_entry
-from magsim.tasks.evaluate import predict, response_errors
+from magsim.tasks.training.errors import predict, response_errors
 
 VOLTAGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.4)
 BIAS = 1.0  # at which the curl of models is compared with the exact one

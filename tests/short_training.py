@@ -14,7 +14,7 @@ from magsim.learning.checkpoint import load_checkpoint
 from magsim.learning.metrics import torque_metrics
 from magsim.runs import open_run
 from magsim.spins import random_spins
-from magsim.tasks import train as training
+from magsim.tasks.training import trained as training
 
 LATTICE = make_lattice("triangular", (6, 6))
 COMMON = ("task=train", "logger=csv", "compute=cpu", "lattice.shape=[6,6]")

@@ -25,7 +25,7 @@ from magsim.tasks.active_learning.choice import read_choice
 from magsim.tasks.active_learning.rounds import PER_COMPONENT, ask, committee_of
 from magsim.tasks.build import effective_field
 from magsim.tasks.cli import main
-from magsim.tasks.train import train
+from magsim.tasks.training.trained import train
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = (

@@ -20,7 +20,7 @@ from magsim.learning.module import ForceFieldModule, Optimisation
 from magsim.models import MODELS, Model, build_model
 from magsim.spins import random_spins, transverse
 from magsim.tasks.build import plain
-from magsim.tasks.evaluate import predict
+from magsim.tasks.training.errors import predict
 
 LATTICE = make_lattice("triangular", (6, 6))
 KIND = {"name": "swirl"}

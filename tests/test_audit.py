@@ -24,7 +24,7 @@ from magsim.runs import Run, open_run, read_series, read_status, write_json
 from magsim.spins import random_spins, transverse
 from magsim.tasks.build import plain
 from magsim.tasks.dispatch import execute
-from magsim.tasks.simulate import simulate
+from magsim.tasks.simulation.recording import simulate
 from magsim.tasks.simulation.truth import Auditor
 from magsim.tasks.simulation.watch import Audit, Domain
 

@@ -19,7 +19,8 @@ from magsim.runs import write_json
 from magsim.spins import random_spins, rng
 from magsim.tasks.build import build_labeler
 from magsim.tasks.costs import costs_file, load_costs, store_costs
-from magsim.tasks.label import build_sampler, dataset_key
+from magsim.tasks.label import build_sampler
+from magsim.tasks.labelling.dataset import dataset_key
 
 
 def hamiltonian(*shape: int, T: float = 0.1, **ensemble: float) -> SDHamiltonian:

@@ -21,7 +21,7 @@ from magsim.lattice import make_lattice
 from magsim.learning.checkpoint import load_checkpoint, model_facts, save_model
 from magsim.learning.committee import committee_facts, find_members, source_hash
 from magsim.spins import random_spins, transverse
-from magsim.tasks.train import split_recipe
+from magsim.tasks.training.trained import split_recipe
 
 
 def member(seed: int) -> torch.nn.Module:

@@ -133,9 +133,10 @@ def test_every_model_is_built_with_the_keys_of_its_option(option: str) -> None:
 
 @pytest.mark.parametrize("group", ["hamiltonian", "labeler", "sampler", "integrator", "protocol", "lattice"])
 def test_every_option_can_be_built(group: str) -> None:
-    from magsim.tasks import build, simulate
+    from magsim.tasks import build
+    from magsim.tasks.simulation import setup
 
-    builders = {"integrator": simulate.build_integrator, "protocol": simulate.build_protocol}
+    builders = {"integrator": setup.build_integrator, "protocol": setup.build_protocol}
     for option in sorted(set(groups()[group]) - {"none"}):  # no electrons are nothing to build
         path = ["sampler.path=spins.npz"] if (group, option) == ("sampler", "file") else []
         others = STRIP if option in ("driven", "negf") else []

@@ -22,10 +22,10 @@ from magsim.hamiltonian.electronic import SDHamiltonian
 from magsim.labelers import EDLabeler, Labels
 from magsim.lattice import make_lattice
 from magsim.spins import ferromagnet, tetrahedral, transverse
-from magsim.tasks import label as task
 from magsim.tasks.build import build_classical, build_sampler
 from magsim.tasks.cli import main
-from magsim.tasks.label import dataset_key
+from magsim.tasks.labelling import dataset as task
+from magsim.tasks.labelling.dataset import dataset_key
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(__file__).parent / "data"

@@ -26,8 +26,8 @@ from magsim.learning.metrics import torque_metrics
 from magsim.models import PotentialModel, build_model
 from magsim.models.linear import tangent_frame
 from magsim.spins import random_spins, transverse
-from magsim.tasks.evaluate import predict, response_errors
-from magsim.tasks.simulate import build_field
+from magsim.tasks.simulation.setup import build_field
+from magsim.tasks.training.errors import predict, response_errors
 
 BIASED = ("summed", "sitewise", "direct")
 SPINS = torch.tensor(random_spins(STRIP.n_sites, np.random.default_rng(1), (1,)))

@@ -40,7 +40,8 @@ from magsim.spins import random_spins, rng
 from magsim.tasks import simulate as task
 from magsim.tasks.build import build_labeler, build_lattice, plain
 from magsim.tasks.dispatch import execute
-from magsim.tasks.simulate import build_field, choose_timestep, simulate
+from magsim.tasks.simulation.recording import simulate
+from magsim.tasks.simulation.setup import build_field, choose_timestep
 
 ROOT = Path(__file__).resolve().parents[1]
 LATTICE = make_lattice("triangular", (4, 4))

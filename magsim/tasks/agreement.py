@@ -22,7 +22,8 @@ from magsim.observables import (
 from magsim.runs import Run
 from magsim.spins import transverse
 from magsim.tasks.build import build_lattice, plain, torch_device
-from magsim.tasks.simulate import (
+from magsim.tasks.simulation.recording import Simulation, simulate
+from magsim.tasks.simulation.setup import (
     build_field,
     build_integrator,
     build_protocol,
@@ -30,7 +31,6 @@ from magsim.tasks.simulate import (
     measurable,
     stored_timestep,
 )
-from magsim.tasks.simulation.recording import Simulation, simulate
 from magsim.tasks.trajectories.agreement_page import FIELDS, Compared, agreement_page
 
 TORQUE_FRAMES = 12  # of the exact run, on which the torques of the learned field are compared

@@ -14,7 +14,8 @@ from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
 from magsim.runs import Run
 from magsim.tasks.build import plain
-from magsim.tasks.label import draw, label
+from magsim.tasks.labelling.dataset import label
+from magsim.tasks.labelling.report import draw
 
 
 def dataset_for(cfg: DictConfig, run: Run) -> SpinDataset:

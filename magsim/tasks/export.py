@@ -17,9 +17,9 @@ from magsim.learning.checkpoint import find_checkpoint, load_checkpoint, load_mo
 from magsim.learning.model_file import weights_hash, write_model_file
 from magsim.models import Model
 from magsim.runs import Run
-from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import torch_device, torch_dtype
 from magsim.tasks.data import data_lattice, paths
+from magsim.tasks.training.errors import evaluate
 from magsim.tasks.training.origin import described, errors_among, history, licensed, measured
 
 SUFFIXES = {"safetensors": ".safetensors", "pt2": ".pt2", "aoti": ".aoti.pt2"}
@@ -104,7 +104,7 @@ def _measure(cfg: DictConfig, run: Run, source: Path, facts: dict[str, Any], pat
     dataset = open_dataset(path)
     model = load_model(source, data_lattice(cfg, dataset), torch_dtype(cfg)).to(torch_device(cfg))
     untimed = cast(DictConfig, OmegaConf.merge(cfg, {"compute": {"cost_seconds": 0}}))
-    result = evaluation.evaluate(untimed, run, [model], dataset, np.arange(len(dataset)))
+    result = evaluate(untimed, run, [model], dataset, np.arange(len(dataset)))
     known = int(np.isin(snapshot_hashes(dataset.spins), facts.get("seen", [])).sum())
     run.say(f"  {known} of these {len(dataset)} snapshots were in the training")
     record = {

@@ -18,15 +18,16 @@ from magsim.observables import measure, select
 from magsim.report.figures import quench_curves
 from magsim.report.page import Picture, Section, Table
 from magsim.runs import Run, seconds
-from magsim.tasks import evaluate as evaluation
 from magsim.tasks.build import build_lattice, classical_field, plain, torch_device, torch_dtype
 from magsim.tasks.data import dataset_for
-from magsim.tasks.pages import data_section, errors_section, headline, publish, trained_on, training_section
-from magsim.tasks.simulate import build_integrator, build_protocol, follow
+from magsim.tasks.pages import publish
 from magsim.tasks.simulation.memory import on_lattice
 from magsim.tasks.simulation.recording import Simulation, simulate
-from magsim.tasks.train import Trained, train
+from magsim.tasks.simulation.setup import build_integrator, build_protocol, follow
+from magsim.tasks.training.errors import evaluate
 from magsim.tasks.training.floors import floor_section
+from magsim.tasks.training.page import data_section, errors_section, headline, trained_on, training_section
+from magsim.tasks.training.trained import Trained, train
 from magsim.tasks.trajectories.figures import draw
 from magsim.tasks.trajectories.page import final_table, last_values
 from magsim.tasks.words import MODELS, capital, electrons, listed, number_text, quantity, size, system
@@ -45,7 +46,7 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     clock.lap("data")
     trained = train(cfg, run, dataset)
     clock.lap("training")
-    result = evaluation.evaluate(cfg, run, [trained.model], dataset, trained.split.test)
+    result = evaluate(cfg, run, [trained.model], dataset, trained.split.test)
     clock.lap("evaluation")
     compared = compare_dynamics(cfg, run, trained)
     clock.lap("comparison")

@@ -19,8 +19,8 @@ from magsim.runs import Run
 from magsim.spins import random_spins, rng
 from magsim.tasks.active_learning.rounds import CHUNK, PER_COMPONENT, ask, rms, seed_of
 from magsim.tasks.build import build_classical, build_lattice, plain, torch_device
-from magsim.tasks.simulate import build_integrator, build_protocol
 from magsim.tasks.simulation.recording import simulate
+from magsim.tasks.simulation.setup import build_integrator, build_protocol
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,8 +24,8 @@ from magsim.runs import Run, read_json, write_json
 from magsim.spins import seed_sequence, transverse
 from magsim.tasks.build import build_lattice, plain, torch_device, torch_dtype
 from magsim.tasks.data import paths
-from magsim.tasks.label import label
-from magsim.tasks.train import train
+from magsim.tasks.labelling.dataset import label
+from magsim.tasks.training.trained import train
 
 SOURCE = "active"
 PER_COMPONENT = float(np.sqrt(2 / 3))  # from one direction of the tangent plane to one Cartesian component
