@@ -128,12 +128,12 @@ FIGURES = (
     "transport",
     "space_time",
     "strips",
-    "walls",
     "chirality",
     "charge",
     "spins",
     "density",
     "structure_factor",
+    "walls",
 )
 
 
