@@ -1,5 +1,8 @@
 """Invariants of the environments of some sites, and what their derivatives by spins make of coefficients.
 
+For training: all of it can be differentiated by the coefficients and by weights of the invariants.
+Evaluations have :mod:`.sweep`.
+
 With invariants ``q_k`` of site i, all fields of site-wise models are combinations of two linear maps of
 coefficients ``c_ik``:
 
@@ -31,7 +34,7 @@ class Around(ABC):
 
     @abstractmethod
     def by_centre(self, coefficients: Tensor) -> Tensor:
-        """``(B, n, 3)`` from coefficients ``(B, n, K)``."""
+        """``(B, O, n, 3)`` from O sets of coefficients ``(B, O, n, K)``."""
 
     @abstractmethod
     def by_all(self, coefficients: Tensor) -> Tensor:
@@ -39,28 +42,23 @@ class Around(ABC):
 
 
 class AutogradAround(Around):
-    """For any descriptor whose environments begin with their centre.
+    """For any descriptor whose environments begin with their centre."""
 
-    Args:
-        graph: whether what is returned is differentiated by the coefficients and the weights.
-    """
-
-    def __init__(self, descriptor: Descriptor, spins: Tensor, sites: slice, graph: bool) -> None:
-        self._sites, self._graph, self._n = descriptor.table[sites], graph, spins.shape[1]
+    def __init__(self, descriptor: Descriptor, spins: Tensor, sites: slice) -> None:
+        self._sites, self._n = descriptor.table[sites], spins.shape[1]
         with torch.enable_grad():
             self._leaf = descriptor.gather(spins, sites).detach().requires_grad_(True)
-            self._invariants = descriptor.local(self._leaf)
-        self.invariants = self._invariants if graph else self._invariants.detach()
+            self.invariants = descriptor.local(self._leaf)
 
     def _by_environment(self, coefficients: Tensor) -> Tensor:
         """``(B, n, M, 3)``."""
         (share,) = torch.autograd.grad(
-            self._invariants, self._leaf, coefficients, retain_graph=True, create_graph=self._graph
+            self.invariants, self._leaf, coefficients, retain_graph=True, create_graph=True
         )
         return share
 
     def by_centre(self, coefficients: Tensor) -> Tensor:
-        return self._by_environment(coefficients)[:, :, 0]
+        return torch.stack([self._by_environment(one)[:, :, 0] for one in coefficients.unbind(1)], dim=1)
 
     def by_all(self, coefficients: Tensor) -> Tensor:
         share = self._by_environment(coefficients).flatten(1, 2)
@@ -73,23 +71,16 @@ class AutogradAround(Around):
 class ElementAround(Around):
     """For bonds and chiralities: only those of the centre turn with it."""
 
-    def __init__(self, descriptor: ElementDescriptor, spins: Tensor, sites: slice, graph: bool) -> None:
-        self._descriptor, self._spins, self._sites, self._graph = descriptor, spins, sites, graph
+    def __init__(self, descriptor: ElementDescriptor, spins: Tensor, sites: slice) -> None:
+        self._descriptor, self._spins, self._sites = descriptor, spins, sites
         elements = descriptor.elements.take(descriptor.elements.values(spins), sites)
-        if graph:
-            with torch.enable_grad():
-                self._leaf = elements.detach().requires_grad_(True)
-                self.invariants = descriptor.invariants(descriptor.vectors(self._leaf))
-        else:
-            with torch.no_grad():
-                self._vectors = descriptor.vectors(elements)
-                self.invariants = descriptor.invariants(self._vectors)
+        with torch.enable_grad():
+            self._leaf = elements.detach().requires_grad_(True)
+            self.invariants = descriptor.invariants(descriptor.vectors(self._leaf))
         self._partners: Tensor | None = None
 
     def _by_elements(self, coefficients: Tensor) -> Tensor:
         """``(B, m, n)``."""
-        if not self._graph:
-            return self._descriptor.pull_vectors(self._descriptor.pull(self._vectors, coefficients))
         (share,) = torch.autograd.grad(
             self.invariants, self._leaf, coefficients, retain_graph=True, create_graph=True
         )
@@ -97,9 +88,11 @@ class ElementAround(Around):
 
     def by_centre(self, coefficients: Tensor) -> Tensor:
         if self._partners is None:
-            self._partners = self._descriptor.partners(self._spins, self._sites)
-        own = self._by_elements(coefficients).index_select(1, self._descriptor.of_the_centre)
-        return torch.einsum("bmn,bnmc->bnc", own, self._partners)
+            components = self._descriptor.elements.components(self._spins)
+            self._partners = self._descriptor.partners(components, self._sites)
+        shares = [self._by_elements(one) for one in coefficients.unbind(1)]
+        own = torch.stack(shares, dim=2).index_select(1, self._descriptor.of_the_centre)
+        return self._descriptor.of_partners(own, self._partners)
 
     def by_all(self, coefficients: Tensor) -> Tensor:
         elements, share = self._descriptor.elements, self._by_elements(coefficients)

@@ -68,10 +68,9 @@ class Descriptor(nn.Module, ABC):
         """Invariants part by part, and a field from their derivatives; records no graph for the caller."""
         return AutogradSweep(self, spins)
 
-    def around(self, spins: Tensor, sites: slice = slice(None), graph: bool = False) -> Around:
-        """Invariants of some sites of spins ``(B, N, 3)`` and the two maps of :mod:`.around`; with ``graph``
-        these can be differentiated by coefficients and weights."""
-        return AutogradAround(self, spins, sites, graph)
+    def around(self, spins: Tensor, sites: slice = slice(None)) -> Around:
+        """Invariants of some sites of spins ``(B, N, 3)`` and the two maps of :mod:`.around`."""
+        return AutogradAround(self, spins, sites)
 
     @torch.no_grad()
     def odd(self) -> Tensor:

@@ -174,18 +174,32 @@ class BispectrumDescriptor(ElementDescriptor):
         return len(self.kept) if self._pruned else sum(term.n for term in self._terms())
 
     def invariants(self, vectors: list[Tensor]) -> Tensor:
-        q = torch.cat([term(vectors) for term in self._terms()], dim=-1)
+        found = [term(vectors) for term in self._terms()]
+        if self.options.channels is None:
+            q = torch.cat(found, dim=-1)
+        else:  # sites stay the last axis of the memory
+            q = torch.cat([x.transpose(-1, -2) for x in found], dim=-2).transpose(-1, -2)
         return q.index_select(-1, self.kept) if self._pruned else q
 
     def pull(self, vectors: list[Tensor], gradient: Tensor) -> list[Tensor]:
         if self._pruned:
             full = gradient.new_zeros(*gradient.shape[:-1], sum(term.n for term in self._terms()))
             gradient = full.index_copy_(-1, self.kept, gradient)
-        result = [torch.zeros_like(x) for x in vectors]
+        lead = gradient.shape[:-1]
+        # as the vectors lie, sites last
+        result = [gradient.new_zeros(lead[0], *x.shape[:-3:-1], *lead[1:]) for x in vectors]
+        result = [x.movedim((1, 2), (-1, -2)) for x in result]
         parts = gradient.split([term.n for term in self._terms()], dim=-1)
         for term, part in zip(self._terms(), parts, strict=True):
             term.pull(vectors, part, result)
         return result
+
+    def pull_sets(self, vectors: list[Tensor], gradient: Tensor) -> Tensor:
+        """All sets at once, as if they belonged to more sites."""
+        sets = gradient.shape[1]
+        repeated = [x.unsqueeze(1).expand(-1, sets, -1, -1, -1) for x in vectors]
+        pulled = [x.flatten(1, 2) for x in self.pull(repeated, gradient)]
+        return self.pull_vectors(pulled).unflatten(2, (sets, -1))
 
     def coefficients(self, environments: Tensor) -> Tensor:
         """Symmetry-adapted ``f`` of environments ``(B, n, M, 3)``: ``(B, n, sum of copies*dim)``."""

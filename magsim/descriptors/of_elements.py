@@ -10,7 +10,7 @@ from torch import Tensor
 
 from magsim.descriptors.around import Around, ElementAround
 from magsim.descriptors.base import Descriptor
-from magsim.descriptors.elements import Elements
+from magsim.descriptors.elements import Elements, cross, rows
 from magsim.descriptors.environment import Environment, neighbour_table
 from magsim.descriptors.sweep import Sweep
 from magsim.lattice import Lattice
@@ -30,6 +30,7 @@ class ElementDescriptor(Descriptor):
     bond_index: Tensor
     triangle_index: Tensor
     of_the_centre: Tensor
+    _others: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, lattice: Lattice, environment: Environment, order: np.ndarray | None = None) -> None:
         super().__init__()
@@ -50,17 +51,29 @@ class ElementDescriptor(Descriptor):
         place[np.arange(self.n_elements) if order is None else order] = np.arange(self.n_elements)
         return place[first == 0]
 
-    def partners(self, spins: Tensor, sites: slice) -> Tensor:
-        """``(B, n, c, 3)`` derivatives by the centre of the elements :attr:`of_the_centre`: ``S_p`` of a bond
-        and ``S_q x S_r`` of a chirality."""
-        around = self.gather(spins, sites)
-        with_centre = (index[1:, index[0] == 0] for index in (self.bond_index, self.triangle_index))
-        (p,), (q, r) = with_centre
-        crossed = torch.linalg.cross(around.index_select(2, q), around.index_select(2, r))
-        return torch.cat([around.index_select(2, p), crossed], dim=2)
+    def partners(self, components: Tensor, sites: slice) -> Tensor:
+        """``(B, 3, c, n)`` derivatives by the centre of the elements :attr:`of_the_centre`: ``S_p`` of a bond
+        and ``S_q x S_r`` of a chirality; from :meth:`Elements.components`."""
+        (bonds, triangles), n = self._of_centres(), self.table[sites].shape[0]
+        p = rows(components[:, :3], bonds[:, sites].flatten())
+        q, r = (rows(components, points[:, sites].flatten()) for points in triangles)
+        return torch.cat([p, cross(q, r)], dim=2).unflatten(2, (-1, n))
 
-    def around(self, spins: Tensor, sites: slice = slice(None), graph: bool = False) -> Around:
-        return ElementAround(self, spins, sites, graph)
+    def _of_centres(self) -> tuple[Tensor, Tensor]:
+        """Sites ``(c_b, N)`` and ``(2, c_t, N)`` of the other points of bonds and triangles of each centre;
+        found once for each lattice."""
+        if self._others is None:
+            bonds, triangles = (index[1:, index[0] == 0] for index in (self.bond_index, self.triangle_index))
+            self._others = self.table.T[bonds[0]], self.table.T[triangles]
+        return self._others
+
+    def of_partners(self, by_elements: Tensor, partners: Tensor) -> Tensor:
+        """``(B, O, n, 3)`` of O sets of derivatives ``(B, c, O, n)`` by the elements of the centre and
+        :meth:`partners`."""
+        return torch.stack([(by_elements * one.unsqueeze(2)).sum(1) for one in partners.unbind(1)], dim=-1)
+
+    def around(self, spins: Tensor, sites: slice = slice(None)) -> Around:
+        return ElementAround(self, spins, sites)
 
     @property
     def radius(self) -> float:
@@ -70,6 +83,7 @@ class ElementDescriptor(Descriptor):
         device = self.bond_index.device
         self._bind_table(lattice, torch.from_numpy(neighbour_table(lattice, self.environment)).to(device))
         self.elements.bind(lattice, device)
+        self._others = None
 
     @property
     def n_vectors(self) -> int:
@@ -91,6 +105,11 @@ class ElementDescriptor(Descriptor):
     @abstractmethod
     def pull(self, vectors: list[Tensor], gradient: Tensor) -> list[Tensor]:
         """Derivatives by the vectors from those by the invariants ``(B, n, K)``."""
+
+    def pull_sets(self, vectors: list[Tensor], gradient: Tensor) -> Tensor:
+        """Derivatives ``(B, m, O, n)`` by the elements, from O sets ``(B, O, n, K)`` by the invariants."""
+        sets = [self.pull_vectors(self.pull(vectors, one)) for one in gradient.unbind(1)]
+        return torch.stack(sets, dim=2)
 
     def forward(self, spins: Tensor) -> Tensor:
         return self.invariants(self.vectors(self.elements.take(self.elements.values(spins))))
@@ -120,23 +139,36 @@ class ElementDescriptor(Descriptor):
 class ElementSweep(Sweep):
     """Bonds and chiralities of the lattice once, then matrix products for each part of the sites."""
 
+    _partners: Tensor | None
+
     @torch.no_grad()
     def __init__(self, descriptor: ElementDescriptor, spins: Tensor) -> None:
         self.descriptor, self.spins = descriptor, spins
+        self._components = descriptor.elements.components(spins)
         self._values = descriptor.elements.values(spins)
-        self._by_elements = torch.zeros_like(self._values)
+        self._by_elements: dict[int, Tensor] = {}
 
     @torch.no_grad()
     def invariants(self, sites: slice) -> Tensor:
-        self._sites = sites
+        self._sites, self._partners = sites, None
         self._vectors = self.descriptor.vectors(self.descriptor.elements.take(self._values, sites))
         return self.descriptor.invariants(self._vectors)
 
     @torch.no_grad()
-    def add(self, gradient: Tensor) -> None:
+    def add(self, gradient: Tensor, number: int = 0) -> None:
+        if number not in self._by_elements:
+            self._by_elements[number] = torch.zeros_like(self._values)
         share = self.descriptor.pull_vectors(self.descriptor.pull(self._vectors, gradient))
-        self.descriptor.elements.put(self._by_elements, self._sites, share)
+        self.descriptor.elements.put(self._by_elements[number], self._sites, share)
 
     @torch.no_grad()
-    def gradient(self) -> Tensor:
-        return self.descriptor.elements.pull(self.spins, self._by_elements)
+    def by_centre(self, coefficients: Tensor) -> Tensor:
+        if self._partners is None:
+            self._partners = self.descriptor.partners(self._components, self._sites)
+        shares = self.descriptor.pull_sets(self._vectors, coefficients)
+        own = shares.index_select(1, self.descriptor.of_the_centre)
+        return self.descriptor.of_partners(own, self._partners)
+
+    @torch.no_grad()
+    def gradient(self, number: int = 0) -> Tensor:
+        return self.descriptor.elements.pull(self.spins, self._by_elements[number])

@@ -27,7 +27,6 @@ class Conditions(nn.Module):
     """
 
     columns: Tensor
-    column: Tensor
     voltage_scale: Tensor
 
     def __init__(self, position: bool, voltage: bool) -> None:
@@ -57,9 +56,7 @@ class Conditions(nn.Module):
         for reach in RANGES:
             features += [torch.exp(-left / reach), torch.exp(-right / reach)]
         table = torch.stack(features, dim=-1) if self.position else left.new_empty(length + 1, 0)
-        column = torch.arange(lattice.n_sites) // (lattice.n_sites // lattice.shape[0])
         self.register_buffer("columns", table.to(device), persistent=False)
-        self.register_buffer("column", column.to(device), persistent=False)
 
     def relative(self, voltage: Tensor) -> Tensor:
         """``V/V_0`` of ``(B,)``."""

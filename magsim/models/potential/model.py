@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -140,70 +141,119 @@ class PotentialModel(Model):
         """
         if self.of_energy is None:
             raise ValueError("this model has no summed energy.")
-        invariants, conditions, _ = self._inputs(self.descriptor(spins), spins, voltage)
-        site = self.of_energy(invariants, conditions, self.conditions.column).squeeze(-1)
+        setting = self._setting(spins, voltage)
+        q = (self.descriptor(spins) - self.mean) * setting.factor
+        site = self.of_energy(q, setting.conditions).squeeze(-1)
         return self.energy_scale * site.sum(-1) + spins.shape[1] * self.energy_shift
 
-    def _inputs(
-        self, invariants: Tensor, spins: Tensor, voltage: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised invariants, conditions of the columns, and the factors ``(B or 1, 1, K)`` by which the
-        former contain the normalised ones; the odd ones vanish with the bias."""
-        q = (invariants - self.mean) / self.scale
+    def _setting(self, spins: Tensor, voltage: Tensor | None) -> Setting:
+        unit, factor = self.energy_scale.reshape(1, 1, 1), 1 / self.scale.reshape(1, 1, -1)
         if not self.takes_voltage:
-            return q, self.conditions(None), torch.ones_like(self.scale)[None, None]
+            return Setting(self.conditions(None), factor, unit, unit, unit)
         bias = self._given(voltage, spins)
-        factor = torch.where(self.odd, self.conditions.relative(bias)[:, None, None], 1.0)
-        return q * factor, self.conditions(bias), factor
+        relative = self.conditions.relative(bias)[:, None, None]
+        factor, of_bias = factor * torch.where(self.odd, relative, 1.0), unit * relative
+        # without E the first part has to give the field of equilibrium
+        along = of_bias if self.has_energy else unit
+        return Setting(self.conditions(bias), factor, unit, along, of_bias)
 
     def forward(self, spins: Tensor, voltage: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Energy ``(B,)`` and field ``(B, N, 3)`` of spins ``(B, N, 3)`` at the bias ``(B,)``."""
-        if self.training:
-            return self._answer(spins.detach(), voltage, slice(None), graph=True)
-        n, size = spins.shape[1], self._part(len(spins))
-        with torch.no_grad():
-            parts = [
-                self._answer(spins, voltage, slice(start, min(start + size, n)), graph=False)
-                for start in range(0, n, size)
-            ]
-        energies, fields = zip(*parts, strict=True)
-        return sum(energies[1:], energies[0]), sum(fields[1:], fields[0])
+        setting = self._setting(spins, voltage)
+        return self._in_one(spins.detach(), setting) if self.training else self._in_parts(spins, setting)
 
-    def _answer(
-        self, spins: Tensor, voltage: Tensor | None, sites: slice, graph: bool
-    ) -> tuple[Tensor, Tensor]:
-        """What the functions of some sites contribute."""
-        around = self.descriptor.around(spins, sites, graph)
-        q, conditions, factor = self._inputs(around.invariants, spins, voltage)
-        factor, column = self.energy_scale * factor / self.scale, self.conditions.column[sites]
-        field, energy = torch.zeros_like(spins), torch.full_like(spins[:, 0, 0], float("nan"))
-        if self.of_energy is not None:
-            site, (slope,) = self.of_energy.gradients(q, conditions, column, graph)
-            field = field - around.by_all(factor * slope)
+    def _in_one(self, spins: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+        """All sites at once, with a graph."""
+        around = self.descriptor.around(spins)
+        energy, slopes, drive = self._of_sites(spins, around.invariants, around.by_centre, setting, True)
+        return energy, _field(spins, [around.by_all(slope) for slope in slopes], drive)
+
+    @torch.no_grad()
+    def _in_parts(self, spins: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+        """Some columns after the others, so that memory does not grow with N, and derivatives by hand."""
+        sweep, columns = self.descriptor.sweep(spins), self.lattice.shape[0]
+        part, size = self._part(len(spins)), spins.shape[1] // columns
+        energies, drives, gradients = [], [], []
+        for first in range(0, columns, part):
+            last = min(first + part, columns)
+            sites, own = slice(first * size, last * size), setting.of(slice(first, last))
+            raw = sweep.invariants(sites)
+            energy, slopes, drive = self._of_sites(spins[:, sites], raw, sweep.by_centre, own, False)
+            for number, slope in enumerate(slopes):
+                sweep.add(slope, number)
+            energies.append(energy)
+            drives.append(drive)
+        gradients = [sweep.gradient(number) for number in range(len(slopes))]
+        return torch.stack(energies).sum(0), _field(spins, gradients, torch.cat(drives, dim=1))
+
+    def _of_sites(
+        self,
+        spins: Tensor,
+        raw: Tensor,
+        by_centre: Callable[[Tensor], Tensor],
+        setting: Setting,
+        graph: bool,
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """What the functions of some sites give: energy ``(B,)``; the derivatives ``(B, n, K)`` of E and G
+        by the invariants of these sites; and ``(B, n, 3)`` what they add to minus their field alone."""
+
+        def slopes(network: ConditionedNetwork | None, *units: Tensor) -> tuple[Tensor, Tensor]:
+            assert network is not None
+            way = network.gradients if graph else network.slopes
+            return way(raw, self.mean, setting.factor, setting.conditions, units)
+
+        energy, summed = torch.full_like(spins[:, 0, 0], float("nan")), []
+        if self.has_energy:
+            site, slope = slopes(self.of_energy, setting.unit)
+            summed.append(slope[:, 0])
             if self.conservative:
-                energy = self.energy_scale * site.sum((1, 2)) + q.shape[1] * self.energy_shift
-        if self.of_drive is None:
-            return energy, field
-        of_bias = factor
-        if self.takes_voltage:
-            of_bias = factor * self.conditions.relative(self._given(voltage, spins))[:, None, None]
+                energy = self.energy_scale * site.sum((1, 2)) + site.shape[1] * self.energy_shift
+        if self.form == "energy":
+            return energy, summed, torch.zeros_like(spins)
         if self.form == "summed":
-            _, (slope,) = self.of_drive.gradients(q, conditions, column, graph)
-            return energy, field - torch.linalg.cross(spins, around.by_all(of_bias * slope))
+            summed.append(slopes(self.of_drive, setting.around)[1][:, 0])
+            return energy, summed, torch.zeros_like(spins)
         if self.form == "sitewise":
-            _, (along, around_it) = self.of_drive.gradients(q, conditions, column, graph)
+            _, both = slopes(self.of_drive, setting.along, setting.around)
         else:
-            along, around_it = self.of_drive(q, conditions, column).chunk(2, dim=-1)
-        own = spins[:, sites]
-        # without E the first part has to give the field of equilibrium
-        drive = around.by_centre((of_bias if self.has_energy else factor) * along)
-        drive = drive + torch.linalg.cross(own, around.by_centre(of_bias * around_it))
-        if own.shape[1] == spins.shape[1]:
-            return energy, field - drive
-        field[:, sites] -= drive
-        return energy, field
+            assert self.of_drive is not None
+            answers = self.of_drive((raw - self.mean) * setting.factor, setting.conditions).chunk(2, -1)
+            units = (setting.along, setting.around)
+            both = torch.stack([u * setting.factor * x for u, x in zip(units, answers, strict=True)], dim=1)
+        along, around = by_centre(both).unbind(1)
+        return energy, summed, along + torch.linalg.cross(spins, around)
 
     def _part(self, batch: int) -> int:
-        """Sites that are evaluated together; see :meth:`EnergyModel.part`."""
+        """Columns that are evaluated together; see :meth:`EnergyModel.part`."""
         site = 2 * self.descriptor.numbers * self.mean.element_size()
-        return max(1, PART_BYTES.get(self.mean.device.type, PART_BYTES["cpu"]) // (site * batch))
+        column = site * self.lattice.n_sites // self.lattice.shape[0]
+        return max(1, PART_BYTES.get(self.mean.device.type, PART_BYTES["cpu"]) // (column * batch))
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What the networks are told beside the invariants, and in which units they answer.
+
+    Attributes:
+        conditions: ``(B or 1, X, C)`` of the columns.
+        factor: ``(B or 1, 1, K)`` by which invariants are normalised; of odd ones it vanishes with the bias.
+        unit: ``(1, 1, 1)`` of E; of the others, ``along`` and ``around`` the spins, ``(B or 1, 1, 1)``.
+    """
+
+    conditions: Tensor
+    factor: Tensor
+    unit: Tensor
+    along: Tensor
+    around: Tensor
+
+    def of(self, columns: slice) -> Setting:
+        """The same for some columns."""
+        return replace(self, conditions=self.conditions[:, columns])
+
+
+def _field(spins: Tensor, gradients: Sequence[Tensor], drive: Tensor) -> Tensor:
+    """From the gradients ``(B, N, 3)`` of E and G, as far as there are any, and what is none."""
+    field = -drive
+    if gradients:
+        field = field - gradients[0]
+    return field - torch.linalg.cross(spins, gradients[1]) if len(gradients) > 1 else field

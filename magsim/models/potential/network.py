@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from magsim.models.bp import ACTIVATIONS
+from magsim.models.bp import ACTIVATIONS, SLOPES
 
 WIDTH = 24  # of the layer between conditions and the first layer
 
@@ -51,30 +51,68 @@ class ConditionedNetwork(nn.Module):
         nn.init.zeros_(final.bias)
         self.rest = nn.Sequential(*layers, final)
 
-    def forward(self, invariants: Tensor, conditions: Tensor, column: Tensor) -> Tensor:
-        """``(B, n, outputs)`` of invariants ``(B, n, K)``, conditions ``(B or 1, X, C)`` of the columns and
-        the column ``(n,)`` of each site."""
+    def forward(self, invariants: Tensor, conditions: Tensor) -> Tensor:
+        """``(B, n, outputs)`` of invariants ``(B, n, K)`` and conditions ``(B or 1, X, C)`` of the X columns,
+        n/X sites each."""
         x = self.first(invariants)
         if self.modulation is not None:
-            scale, shift = self.modulation(conditions).index_select(1, column).chunk(2, dim=-1)
-            x = x + x * scale + shift
+            by_column = x.unflatten(1, (conditions.shape[1], -1))
+            scale, shift = self.modulation(conditions)[:, :, None].chunk(2, dim=-1)
+            x = (by_column + by_column * scale + shift).flatten(1, 2)
         return self.rest(x)
 
     def gradients(
-        self, invariants: Tensor, conditions: Tensor, column: Tensor, graph: bool
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Outputs ``(B, n, outputs)``, and for each of them its derivatives ``(B, n, K)`` by the invariants.
+        self, raw: Tensor, mean: Tensor, factor: Tensor, conditions: Tensor, units: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs, and their derivatives by invariants that are not normalised; both with a graph.
 
         Args:
-            graph: whether both can be differentiated by the weights; and by the invariants, if these have a
-                graph.
+            raw: ``(B, n, K)``, with a graph; the network takes ``(raw - mean) factor``.
+            mean: ``(K,)``.
+            factor: ``(B or 1, 1, K)``.
+            conditions: ``(B or 1, X, C)`` of the columns, n/X sites each.
+            units: ``(B or 1, 1, 1)`` by which the derivatives of each output are multiplied.
+
+        Returns:
+            ``(B, n, outputs)`` and ``(B, outputs, n, K)``.
         """
         with torch.enable_grad():
-            leaf = invariants if graph and invariants.requires_grad else invariants.detach()
-            leaf = leaf if leaf.requires_grad else leaf.requires_grad_(True)
-            answers = self(leaf, conditions, column)
+            answers = self((raw - mean) * factor, conditions)
             found = [
-                torch.autograd.grad(answers[..., k].sum(), leaf, create_graph=graph, retain_graph=True)[0]
+                torch.autograd.grad(answers[..., k].sum(), raw, create_graph=True)[0]
                 for k in range(answers.shape[-1])
             ]
-        return (answers, found) if graph else (answers.detach(), found)
+        return answers, torch.stack([u * slope for u, slope in zip(units, found, strict=True)], dim=1)
+
+    @torch.no_grad()
+    def slopes(
+        self, raw: Tensor, mean: Tensor, factor: Tensor, conditions: Tensor, units: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The same without a graph, by hand; sites are the last axis of the memory, so that every step is a
+        product of matrices or goes along rows."""
+        weight = self.first.weight * factor
+        x = weight @ raw.transpose(1, 2) + (self.first.bias[:, None] - weight @ mean[:, None])
+        size, stretch = (conditions.shape[1], -1), None
+        if self.modulation is not None:
+            scale, shift = self.modulation(conditions).transpose(1, 2)[..., None].chunk(2, dim=1)
+            stretch = 1 + scale
+            x = torch.addcmul(shift, x.unflatten(2, size), stretch).flatten(2)
+        passed = [x]
+        for layer in self.rest:
+            if isinstance(layer, nn.Linear):
+                passed.append(layer.weight @ passed[-1] + layer.bias[:, None])
+            else:
+                passed.append(layer(passed[-1]))
+        *layers, last = self.rest
+        assert isinstance(last, nn.Linear)
+        # back, (B, width, outputs, n)
+        x = torch.stack(torch.broadcast_tensors(*units), dim=2) * last.weight.T[..., None]
+        for layer, before, after in zip(layers[::-1], passed[-3::-1], passed[-2:0:-1], strict=True):
+            if isinstance(layer, nn.Linear):
+                x = (layer.weight.T @ x.flatten(2)).unflatten(2, x.shape[2:])
+            else:
+                x = x * SLOPES[type(layer)](torch.ones_like(before), before, after)[:, :, None]
+        if stretch is not None:
+            x = (x.unflatten(3, size) * stretch[:, :, None]).flatten(3)
+        found = (weight.transpose(1, 2) @ x.flatten(2)).unflatten(2, x.shape[2:])
+        return passed[-1].transpose(1, 2), found.permute(0, 2, 3, 1)
