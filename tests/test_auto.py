@@ -17,9 +17,8 @@ from magsim.labelers.greens.electrons import GreensSolver
 from magsim.lattice import make_lattice
 from magsim.runs import write_json
 from magsim.spins import random_spins, rng
-from magsim.tasks.build import build_labeler
+from magsim.tasks.build import build_labeler, build_sampler
 from magsim.tasks.costs import costs_file, load_costs, store_costs
-from magsim.tasks.label import build_sampler
 from magsim.tasks.labelling.dataset import dataset_key
 
 
