@@ -22,6 +22,7 @@ from magsim.runs import read_json, read_series, read_status, write_json
 from magsim.tasks import dispatch
 from magsim.tasks.cli import main
 from magsim.tasks.dispatch import execute
+from magsim.tasks.pages import _readable
 
 
 @pytest.fixture(autouse=True)
@@ -213,3 +214,17 @@ def test_a_killed_run_is_found_to_have_failed(outputs: Path, tmp_path: Path) -> 
     status = read_status(folder)
     assert status["status"] == "failed"
     assert status["reason"].startswith("killed")
+
+
+def test_a_page_counts_uncommitted_changes_and_leaves_them_to_the_provenance() -> None:
+    git = {
+        "commit": "abc",
+        "dirty": True,
+        "status": " M a.py\n?? b.py\n",
+        "diff": "+1\n-2\n+3\n",
+        "untracked": {},
+    }
+    words = _readable({"seed": 0, "git": git})["git"]["uncommitted changes"]
+    assert words == "2 files, 3 lines, all in provenance.json"
+    assert _readable({"git": {**git, "dirty": False}})["git"] == {"commit": "abc"}
+    assert _readable({"git": {}}) == {"git": {}}

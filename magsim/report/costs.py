@@ -18,10 +18,11 @@ def label_times(
     Args:
         path: of the PNG.
         points: states, seconds in complex128, in complex64, of the eigensolver (None: not measured).
-        exponent: fitted to the complex128 times.
+        exponent: fitted to the complex128 times; NaN: too few lattices for a fit.
     """
     table = np.array([[np.nan if x is None else x for x in point] for point in points], dtype=float)
-    labels = (f"Green's functions, $N^{{{exponent:.2f}}}$", "the same, complex64", "eigenvalues and vectors")
+    law = f", $N^{{{exponent:.2f}}}$" if np.isfinite(exponent) else ""
+    labels = (f"Green's functions{law}", "the same, complex64", "eigenvalues and vectors")
     with style.panels(path, 1, 1, 4.0, 3.1) as (_, axes):
         panel = axes[0, 0]
         for index, label in enumerate(labels):

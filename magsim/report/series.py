@@ -55,7 +55,8 @@ def quench_curves(
             panel.margins(x=0.01, y=0.1)
             if n > 1:
                 style.panel_letter(panel, column)
-        axes[0, 0].legend(loc="best")
+        if len(runs) > 1 or points:
+            axes[0, 0].legend(loc="best")
     return Path(path)
 
 
@@ -119,6 +120,8 @@ def overlay(
             # a single value is no line
             look = {"marker": style.MARKERS[index % len(style.MARKERS)]} if np.size(x) == 1 else {}
             cycle = LINES[(index // len(style.PALETTE)) % len(LINES)]
+            if len(curves) == 2:  # two that agree are both seen
+                cycle = LINES[index]
             style.band(panel, np.asarray(x, dtype=float), y, label, index, linestyle=cycle, **look)
         panel.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
         if curves:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -22,9 +23,11 @@ from magsim.tasks.comparison.tradeoffs import (
     learning_section,
     trained_table,
 )
+from magsim.tasks.words import capital
 
 MOST_FIGURES = 24
-TRAINING = ("val/torque_error", "train/loss")  # series that are drawn of trainings unless others are wanted
+# series that are drawn of trainings unless others are wanted
+TRAINING = {"val/torque_error": "torque error in validation, rmse / rms", "train/loss": "training loss"}
 
 
 def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
@@ -50,12 +53,14 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     done = ordered(done, differing_keys(done))
     write_text(run.folder / "comparison.csv", _csv(comparison(done)))
     run.say(f"  table: {run.folder / 'comparison.csv'}")
-    runs = cfg.runs if isinstance(cfg.runs, str) else ", ".join(map(str, cfg.runs))
+    places = [cfg.runs] if isinstance(cfg.runs, str) else cfg.runs
+    runs = ", ".join("`" + "/".join(Path(str(place)).parts[-2:]) + "`" for place in places)
     page = write_report(
         run.folder,
         f"Comparison of {len(done)} runs" + (f": {cfg.name}" if cfg.name != "default" else ""),
         [*_results(done, run), _series(done, list(cfg.task.metrics), run), *_unfinished(others)],
         summary=f"Runs of {runs}. Only configuration keys that differ are shown.",
+        origin="`task=compare`",
         metrics=headline(done),
     )
     run.say(f"  page: {page}")
@@ -92,7 +97,7 @@ def _results(entries: Sequence[Entry], run: Run) -> list[Section]:
     return [
         frontier_section(trained, run),
         learning_section(trained, run),
-        Section("Runs", "All final metrics are in comparison.csv.", tables=(table,)),
+        Section("Runs", "All final metrics are in `comparison.csv`.", tables=(table,)),
     ]
 
 
@@ -104,9 +109,9 @@ def _series(entries: Sequence[Entry], wanted: Sequence[str], run: Run) -> Sectio
         curves = {_legend(entry, settings): entry.series[key] for entry in entries if key in entry.series}
         path = run.folder / "figures" / f"{key.replace('/', '_')}.png"
         path.parent.mkdir(exist_ok=True)
-        overlay(path, curves, xlabel="step", ylabel=key)
+        overlay(path, curves, xlabel="step", ylabel=TRAINING.get(key, key))
         run.image(key.replace("/", "_"), path)
-        pictures.append(Picture(path, key, wide=False))
+        pictures.append(Picture(path, capital(TRAINING.get(key, key)) + ".", wide=False))
     return Section("Series", pictures=pictures)
 
 
@@ -121,7 +126,7 @@ def _keys(entries: Sequence[Entry], wanted: Sequence[str], run: Run) -> list[str
         raise ConfigError(
             "task.metrics", unknown[0], f"no run has this series; there are {', '.join(counts)}."
         )
-    training = [key for key in TRAINING if key in counts] if TRAINING[0] in counts else []
+    training = [key for key in TRAINING if key in counts] if "val/torque_error" in counts else []
     keys = list(wanted) or training or [key for key, n in counts.items() if n >= min(2, len(entries))]
     if len(keys) > MOST_FIGURES:
         run.say(f"  {len(keys)} series; the first {MOST_FIGURES} are drawn, task.metrics=[...] chooses")
@@ -137,8 +142,8 @@ def _legend(entry: Entry, settings: Sequence[str]) -> str:
 
 
 def _unfinished(others: Sequence[Entry]) -> list[Section]:
-    rows = [[entry.label, entry.status, entry.reason, str(entry.folder)] for entry in others]
-    tables = [Table(("run", "status", "reason", "folder"), rows)] if rows else []
+    rows = [[entry.label, entry.status, entry.reason] for entry in others]
+    tables = [Table(("run", "status", "reason"), rows)] if rows else []
     return [Section("Not finished", tables=tables)]
 
 

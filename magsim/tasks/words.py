@@ -18,6 +18,7 @@ QUANTITIES = {
     "growth_from": ("fitted from", "ħ/t"),
     "growth_to": ("fitted to", "ħ/t"),
     "growth_replicas": ("replicas of the fit", ""),
+    "coercive_field": ("coercive field", "t"),
     "density_min": ("lowest density", "electrons per site"),
     "density_max": ("highest density", "electrons per site"),
     "peak_wavenumber": ("wavenumber of the highest peak of S(q)", "1/a"),
@@ -36,6 +37,7 @@ MODELS = {
     "equivariant": "an equivariant network",
     "potential": "generalised potentials",
 }
+CLASSICAL = {"heisenberg": "exchange", "dm": "DM", "easy_axis": "easy axis", "zeeman": "field"}
 SYMBOLS = {"J": "J", "mu": "μ", "filling": "filling", "T": "T", "voltage": "eV"}
 
 
@@ -71,6 +73,18 @@ def system(cfg: Any) -> str:
 def capital(words: str) -> str:
     """With a capital first letter; the others stay, and so does s-d."""
     return words if words.startswith("s-d") else words[:1].upper() + words[1:]
+
+
+def classical_terms(node: Mapping[str, Any]) -> str:
+    """Classical terms with their numbers, e.g. ``exchange −1, easy axis 0.3``; empty without any."""
+    words = []
+    for key, name in CLASSICAL.items():
+        value = node.get(key)
+        if any(value) if isinstance(value, list | tuple) else value:
+            numbers: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
+            text = ", ".join(number_text(x) for x in numbers)
+            words.append(f"{name} ({text})" if len(numbers) > 1 else f"{name} {text}")
+    return ", ".join(words)
 
 
 def electrons(node: Mapping[str, Any]) -> str:

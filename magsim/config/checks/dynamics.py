@@ -117,13 +117,13 @@ def _plain(cfg: DictConfig, group: str) -> dict[str, Any]:
 
 
 FIGURES = (
+    "hysteresis",
     "series",
     "growth",
     "collapse",
     "binder",
     "aging",
     "excitations",
-    "hysteresis",
     "wall_motion",
     "transport",
     "space_time",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,9 @@ from magsim.tasks.benchmark.eigensolver import diagonalised, fastest_driver
 from magsim.tasks.benchmark.limits import products
 from magsim.tasks.benchmark.part import OnLattice, picture
 from magsim.tasks.benchmark.timing import machine, time_calls
-from magsim.tasks.build import build_hamiltonian, build_lattice, labeler_device
+from magsim.tasks.build import build_hamiltonian, build_lattice, labeler_device, plain
 from magsim.tasks.costs import store_costs
+from magsim.tasks.words import electrons
 
 TOLERANCE = 1e-8  # of a field component
 LARGE = 1000  # states: smaller systems say little about rates
@@ -126,17 +128,15 @@ def metrics(result: Result) -> dict[str, float]:
 
 def section(cfg: DictConfig, run: Run, result: Result) -> Section:
     """For the report page."""
-    node = cfg.hamiltonian
-    ensemble = f"mu={node.mu:g}" if node.mu is not None else f"filling={node.filling:g}"
+    law = f"\n\nCost of a label ~ N^{result.exponent:.2f} (complex128)." if isfinite(result.exponent) else ""
     points = [(row.states, row.double, row.single, row.eigh) for row in result.rows]
     path = label_times(run.folder / "benchmark_labelers.png", points, result.exponent)
     return Section(
         "Exact labels",
-        f"One label of random spins, {cfg.lattice.name} lattice, {node.name} with {ensemble}, T={node.T:g}: "
+        f"One label of random spins, {cfg.lattice.name} lattice, {electrons(plain(cfg.hamiltonian))}: "
         f"Green's functions (tolerance {TOLERANCE:g}) against all eigenvalues and vectors by "
         f"LAPACK's {result.driver} alone, on the same cores in the same run. The error is the largest "
-        "difference of a field component between the two.\n\n"
-        f"Cost of a label ~ N^{result.exponent:.2f} (complex128).",
+        f"difference of a field component between the two.{law}",
         tables=(_table(result.rows), _exact_dynamics_table(result.rows)),
         pictures=picture(run, path),
     )
@@ -145,7 +145,9 @@ def section(cfg: DictConfig, run: Run, result: Result) -> Section:
 def cards(result: Result) -> list[Metric]:
     """How much faster than diagonalisation."""
     return [
-        Metric(f"eigh over greens, {row.name}", row.ratio) for row in result.rows if row.ratio is not None
+        Metric(f"eigh over greens, {row.name}", row.ratio, "times")
+        for row in result.rows
+        if row.ratio is not None
     ]
 
 

@@ -37,13 +37,13 @@ class Figure:
 
 
 FIGURES: dict[str, Figure] = {
+    "hysteresis": Figure(loops.hysteresis, loops.needs_loop),
     "series": Figure(series.observables, series.anything),
     "growth": Figure(series.growth, series.needs_growth),
     "collapse": Figure(series.collapse, series.needs_chirality, usual=False),
     "binder": Figure(series.binder, series.needs_replicas, usual=False),
     "aging": Figure(series.aging, series.needs_waiting, usual=False),
     "excitations": Figure(series.excitations, series.needs_equal_intervals, usual=False),
-    "hysteresis": Figure(loops.hysteresis, loops.needs_loop),
     "wall_motion": Figure(drives.wall_motion, drives.needs_wall),
     "transport": Figure(drives.transport, drives.needs_labels),
     "space_time": Figure(drives.space_time, drives.needs_drive, on_map=True),

@@ -19,7 +19,16 @@ from magsim.tasks.simulation.recording import Simulation
 from magsim.tasks.trajectories.figures import draw
 from magsim.tasks.trajectories.references import headline, metrics_of, reference_section, set_against, verdict
 from magsim.tasks.trajectories.scene import Choice, replica_labels, solver
-from magsim.tasks.words import capital, count, electrons, number_text, quantities, quantity, size
+from magsim.tasks.words import (
+    capital,
+    classical_terms,
+    count,
+    electrons,
+    number_text,
+    quantities,
+    quantity,
+    size,
+)
 
 
 def simulation_page(
@@ -60,15 +69,22 @@ def simulation_page(
         Section("Last frame", tables=(_final_table(cfg, result),)),
         Section("The run", tables=(metrics_table(quantities(facts)),)),
     ]
+    found = [
+        Metric(quantity(key)[0], facts[key], quantity(key)[1]) for key in ("coercive_field",) if key in facts
+    ]
     publish(
         cfg,
         run,
-        f"{cfg.protocol.name.capitalize()} on the {lattice.name} lattice, {size(lattice.shape)}",
+        f"{_protocol(cfg)} on the {lattice.name} lattice, {size(lattice.shape)}",
         sections,
-        headline(references) or ([] if _apart(cfg) else last_values(result)),
+        [*found, *(headline(references) or ([] if _apart(cfg) else last_values(result)))][:6],
         " ".join(filter(None, (_what(cfg, result, float(facts["dt"])), verdict(references)))),
     )
     return metrics
+
+
+def _protocol(cfg: DictConfig) -> str:
+    return str(cfg.protocol.name).replace("_", " ").capitalize()
 
 
 def last_values(
@@ -126,7 +142,10 @@ def _final_table(cfg: DictConfig, result: Simulation) -> Table:
 
 def _what(cfg: DictConfig, result: Simulation, dt: float) -> str:
     """The run in two sentences."""
-    start = "random spins" if cfg.protocol.initial == "random" else f"the state {cfg.protocol.initial}"
+    start = "random spins" if cfg.protocol.initial == "random" else f"`{cfg.protocol.initial}`"
+    node = plain(cfg.hamiltonian)
+    if _apart(cfg):
+        node.pop("voltage", None)  # each run has its own
     how = f"{count(len(result.spins), 'run')} from {start}, {count(result.steps, 'step')}"
     method = cfg.protocol.get("method", "llg")
     if method != "llg":
@@ -137,7 +156,9 @@ def _what(cfg: DictConfig, result: Simulation, dt: float) -> str:
             f" of {number_text(dt)} ħ/t of dS/dt = s S × F − α S × (S × F), "
             f"α = {number_text(cfg.integrator.alpha)}{bath}"
         )
-    return f"{capital(electrons(plain(cfg.hamiltonian)))} (energies in t), {_which_field(cfg)}. {how}."
+    terms = classical_terms(plain(cfg.classical))
+    terms = f"; classical terms: {terms}" if terms else ""
+    return f"{capital(electrons(node))}{terms} (energies in t), {_which_field(cfg)}. {how}."
 
 
 def _which_field(cfg: DictConfig) -> str:

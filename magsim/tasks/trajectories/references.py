@@ -155,9 +155,12 @@ def verdict(references: Sequence[Reference]) -> str:
     if not judged:
         return ""
     reached = [r for r in judged if r is not None]
+    if not reached:
+        return "The run ends before any judged reference value."
+    words = f"{sum(reached)} of {len(judged)} judged reference values "
+    words += "is reproduced" if len(judged) == 1 else "are reproduced"
     early = len(judged) - len(reached)
-    words = f"{sum(reached)} of {len(judged)} judged reference values are reproduced"
-    return words + (f"; the run ends before {early} of them." if early else ".")
+    return words + (f", the run ends before {early} of them." if early else ".")
 
 
 def headline(references: Sequence[Reference]) -> list[Metric]:
@@ -167,7 +170,8 @@ def headline(references: Sequence[Reference]) -> list[Metric]:
             r.words + ("" if r.time is None else f" at t = {r.time:g}"),
             "not reached" if math.isnan(r.measured) else r.measured,
             "" if math.isnan(r.measured) else r.unit,
-            target=f"reference {number(r.value)}" + (f" ± {r.tolerance:g}" if r.tolerance else ""),
+            target=f"{'' if r.replica.isdigit() else r.label or 'reference'} {number(r.value)}".strip()
+            + (f" ± {r.tolerance:g}" if r.tolerance else ""),
             passed=r.reproduced,
         )
         for r in references
