@@ -21,6 +21,7 @@ from magsim.samplers import (
     QuenchSampler,
     RandomSampler,
     Sampler,
+    Sampling,
     ThermalSampler,
 )
 from magsim.spins import random_spins, rng
@@ -60,19 +61,20 @@ def test_pieces_made_apart_hold_what_one_process_makes_bit_by_bit(
     sampler = samplers(tmp_path)[name]
     classical = ClassicalField(ClassicalHamiltonian(LATTICE, zeeman=(0.0, 0.0, 0.1)))
     spins, fields, steps, trajectories = [], [], [], []
-    for batch in sampler.batches(LATTICE, LABELER, 7, batch_size=16, classical=classical):
+    sampling = Sampling(LATTICE, LABELER, 7, classical)
+    for batch in sampler.batches(sampling):
         spins.append(batch.spins)
         fields.append((batch.labels or LABELER.label(batch.spins)).field)
         steps.append(batch.step)
         trajectories.append(batch.trajectory)
     whole = [np.concatenate(column) for column in (spins, fields, steps, trajectories)]
 
-    dt = sampler.timestep(LATTICE, LABELER, 7, classical)
+    dt = sampler.timestep(sampling)
     pieces = sampler.pieces(size, workers)
     np.testing.assert_array_equal(np.sort(np.concatenate([p.rows for p in pieces])), np.arange(len(sampler)))
     for piece in pieces:
         before = Before(whole[0][piece.before]) if len(piece.before) else None
-        made = sampler.make(piece, LATTICE, LABELER, 7, before, classical, dt)
+        made = sampler.make(piece, sampling, before, dt)
         assert made.labels is not None
         for mine, all_of_it in zip(
             (made.spins, made.labels.field, made.step, made.trajectory), whole, strict=True

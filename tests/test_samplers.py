@@ -20,6 +20,7 @@ from magsim.samplers import (
     QuenchSampler,
     RandomSampler,
     Sampler,
+    Sampling,
     SpinBatch,
     ThermalSampler,
 )
@@ -41,7 +42,7 @@ SAMPLERS = {
 
 
 def collect(sampler: Sampler, seed: int = 0, **options) -> SpinBatch:
-    batches = list(sampler.batches(LATTICE, LABELER, seed, **options))
+    batches = list(sampler.batches(Sampling(LATTICE, LABELER, seed), **options))
     if not batches:
         empty = np.empty(0, dtype=int)
         return SpinBatch(np.empty((0, LATTICE.n_sites, 3)), empty, empty, "")
@@ -73,7 +74,7 @@ def test_another_seed_gives_other_configurations(sampler: Sampler) -> None:
 
 def test_a_sampler_continues_where_it_was_stopped_bit_by_bit(sampler: Sampler) -> None:
     whole = collect(sampler)
-    ends = np.cumsum([len(batch) for batch in sampler.batches(LATTICE, LABELER, 0, batch_size=2)])
+    ends = np.cumsum([len(batch) for batch in sampler.batches(Sampling(LATTICE, LABELER, 0), batch_size=2)])
     for start in (int(end) for end in ends):
         rest = collect(sampler, start=start, recorded=lambda first, last: whole.spins[first:last])
         np.testing.assert_array_equal(rest.spins, whole.spins[start:])
@@ -84,22 +85,22 @@ def test_a_sampler_continues_where_it_was_stopped_bit_by_bit(sampler: Sampler) -
 
 
 def test_a_suggested_time_step_is_one_number_of_two_digits_for_all_temperatures() -> None:
-    steps = {batch.dt for batch in THERMAL.batches(LATTICE, LABELER, 0)}
+    steps = {batch.dt for batch in THERMAL.batches(Sampling(LATTICE, LABELER, 0))}
     assert len(steps) == 1
     (dt,) = steps
     assert dt is not None
     assert dt == float(f"{dt:.2g}") > 0
     hotter = replace(THERMAL, temperatures=(0.02, 3.0))
-    assert next(iter(hotter.batches(LATTICE, LABELER, 0))).dt < dt
-    resumed = {batch.dt for batch in THERMAL.batches(LATTICE, LABELER, 0, start=len(THERMAL) - 2)}
+    assert next(iter(hotter.batches(Sampling(LATTICE, LABELER, 0)))).dt < dt
+    resumed = {batch.dt for batch in THERMAL.batches(Sampling(LATTICE, LABELER, 0), start=len(THERMAL) - 2)}
     assert resumed == steps
     same = replace(THERMAL, dt=dt)  # what is told is what was used
     np.testing.assert_array_equal(collect(same).spins, collect(THERMAL).spins)
 
 
 def test_the_time_step_is_told_where_there_is_dynamics() -> None:
-    assert {batch.dt for batch in QUENCH.batches(LATTICE, LABELER, 0)} == {2.0}
-    assert {batch.dt for batch in SAMPLERS["random"].batches(LATTICE, LABELER, 0)} == {None}
+    assert {batch.dt for batch in QUENCH.batches(Sampling(LATTICE, LABELER, 0))} == {2.0}
+    assert {batch.dt for batch in SAMPLERS["random"].batches(Sampling(LATTICE, LABELER, 0))} == {None}
 
 
 def test_random_spins_are_uniform_on_the_sphere() -> None:
@@ -112,7 +113,7 @@ def test_random_spins_are_uniform_on_the_sphere() -> None:
 
 def test_a_quench_starts_random_and_loses_energy() -> None:
     energies = []
-    for batch in QUENCH.batches(LATTICE, LABELER, 0):
+    for batch in QUENCH.batches(Sampling(LATTICE, LABELER, 0)):
         assert batch.labels is not None  # the dynamics has labelled it already
         np.testing.assert_allclose(batch.labels.field, LABELER.label(batch.spins).field, atol=1e-12)
         energies.append(batch.labels.energy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from magsim.samplers.base import Before, Piece, Sampler, SpinBatch
+from magsim.samplers.base import Before, Piece, Sampler, Sampling, SpinBatch
 from magsim.samplers.file import FileSampler
 from magsim.samplers.llg import QuenchSampler, ThermalSampler
 from magsim.samplers.mixed import MixedSampler
@@ -21,6 +21,7 @@ __all__ = [
     "QuenchSampler",
     "RandomSampler",
     "Sampler",
+    "Sampling",
     "SpinBatch",
     "ThermalSampler",
 ]

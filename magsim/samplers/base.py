@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from magsim.dynamics.effective_field import EffectiveField
+from magsim.dynamics.effective_field import EffectiveField, ExactField
 from magsim.labelers import Labeler, Labels
 from magsim.lattice import Lattice
 
@@ -21,6 +21,29 @@ Recorded = Callable[[int, int], np.ndarray]
 def shifted(recorded: Recorded, offset: int) -> Recorded:
     """The same snapshots, counted from ``offset``."""
     return lambda first, last: recorded(offset + first, offset + last)
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """What configurations are made on and with.
+
+    Attributes:
+        lattice: the sites.
+        labeler: exact labels, for samplers that follow the dynamics.
+        seed: streams are derived per source and trajectory.
+        classical: field of classical terms, added to the exact one in the dynamics; None: there are none.
+    """
+
+    lattice: Lattice
+    labeler: Labeler
+    seed: int
+    classical: EffectiveField | None = None
+
+    def field(self, labeler: Labeler | None = None) -> EffectiveField:
+        """What moves the spins: the exact field, by ``labeler`` if another one is to solve the electrons, and
+        classical terms."""
+        exact = ExactField(labeler or self.labeler)
+        return exact if self.classical is None else exact + self.classical
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,27 +138,17 @@ class Sampler(ABC):
 
     @abstractmethod
     def batches(
-        self,
-        lattice: Lattice,
-        labeler: Labeler,
-        seed: int,
-        batch_size: int = 16,
-        start: int = 0,
-        recorded: Recorded | None = None,
-        classical: EffectiveField | None = None,
+        self, sampling: Sampling, batch_size: int = 16, start: int = 0, recorded: Recorded | None = None
     ) -> Iterator[SpinBatch]:
         """Yield the snapshots ``start, start + 1, ...`` in order.
 
         The configurations depend on the seed alone, not on ``batch_size`` or ``start``.
 
         Args:
-            lattice: the sites.
-            labeler: exact labels, for samplers that follow the dynamics.
-            seed: streams are derived per source and trajectory.
+            sampling: what they are made on and with.
             batch_size: largest batch; frames of replicas evolved together are not split.
             start: snapshots to skip, where an earlier call ended (on a batch boundary).
             recorded: the skipped snapshots, from which dynamics continues; None: they are computed again.
-            classical: field of classical terms, added to the exact one in the dynamics.
         """
 
     def pieces(self, size: int, workers: int) -> list[Piece]:
@@ -155,30 +168,21 @@ class Sampler(ABC):
             for first, end in zip(range(0, len(self), size), ends, strict=True)
         ]
 
-    def timestep(
-        self, lattice: Lattice, labeler: Labeler, seed: int, classical: EffectiveField | None = None
-    ) -> float | None:
+    def timestep(self, sampling: Sampling) -> float | None:
         """The time step of the dynamics, suggested where the options leave it open; None without dynamics."""
         return None
 
     def make(
-        self,
-        piece: Piece,
-        lattice: Lattice,
-        labeler: Labeler,
-        seed: int,
-        before: Before | None = None,
-        classical: EffectiveField | None = None,
-        dt: float | None = None,
+        self, piece: Piece, sampling: Sampling, before: Before | None = None, dt: float | None = None
     ) -> SpinBatch:
         """The snapshots of a piece with their labels, as :meth:`batches` would yield them.
 
         Args:
             piece: one of :meth:`pieces`.
-            lattice, labeler, seed, classical: as in :meth:`batches`.
+            sampling: as in :meth:`batches`.
             before: the snapshots ``piece.before``; None if there are none.
             dt: what :meth:`timestep` said.
         """
         start, count = int(piece.rows[0]), len(piece)
-        batch = next(iter(self.batches(lattice, labeler, seed, batch_size=count, start=start)))
-        return replace(batch, labels=labeler.label(batch.spins))
+        batch = next(iter(self.batches(sampling, count, start)))
+        return replace(batch, labels=sampling.labeler.label(batch.spins))

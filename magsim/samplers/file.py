@@ -10,11 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from magsim.datasets.configurations import Configurations, read_configurations
-from magsim.dynamics.effective_field import EffectiveField
 from magsim.errors import ConfigError, DataError
-from magsim.labelers import Labeler
 from magsim.lattice import Lattice
-from magsim.samplers.base import Recorded, Sampler, SpinBatch
+from magsim.samplers.base import Recorded, Sampler, Sampling, SpinBatch
 
 
 @dataclass(frozen=True)
@@ -88,16 +86,9 @@ class FileSampler(Sampler):
         return self.configurations.content_hash()
 
     def batches(
-        self,
-        lattice: Lattice,
-        labeler: Labeler,
-        seed: int,
-        batch_size: int = 16,
-        start: int = 0,
-        recorded: Recorded | None = None,
-        classical: EffectiveField | None = None,
+        self, sampling: Sampling, batch_size: int = 16, start: int = 0, recorded: Recorded | None = None
     ) -> Iterator[SpinBatch]:
-        self.check(lattice)
+        self.check(sampling.lattice)
         found = self.configurations
         for first in range(start, len(self), batch_size):
             part = slice(first, first + batch_size)

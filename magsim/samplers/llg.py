@@ -10,13 +10,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from magsim.dynamics import ExactField, Frame, Integrator, Quench, evolve, make_integrator, suggest_timestep
-from magsim.dynamics.effective_field import EffectiveField
+from magsim.dynamics import Frame, Integrator, Quench, evolve, make_integrator, suggest_timestep
 from magsim.errors import ConfigError
 from magsim.labelers import Labeler
 from magsim.labelers.labels import joined
-from magsim.lattice import Lattice
-from magsim.samplers.base import Before, Piece, Recorded, Sampler, SpinBatch
+from magsim.samplers.base import Before, Piece, Recorded, Sampler, Sampling, SpinBatch
 from magsim.samplers.remembering import Remembering
 from magsim.spins import random_spins, rng, seed_sequence
 
@@ -92,17 +90,10 @@ class _LLGSampler(Sampler):
         return self.frames * self.n_trajectories
 
     def batches(
-        self,
-        lattice: Lattice,
-        labeler: Labeler,
-        seed: int,
-        batch_size: int = 16,
-        start: int = 0,
-        recorded: Recorded | None = None,
-        classical: EffectiveField | None = None,
+        self, sampling: Sampling, batch_size: int = 16, start: int = 0, recorded: Recorded | None = None
     ) -> Iterator[SpinBatch]:
         per_group = self.frames * self.trajectories
-        dt = self.timestep(lattice, labeler, seed, classical)
+        dt = self.timestep(sampling)
         everyone = np.arange(self.trajectories)
         for group in range(start // per_group, len(self.groups)):
             skip = max(0, start - group * per_group)
@@ -111,9 +102,7 @@ class _LLGSampler(Sampler):
             if recorded is not None and done:
                 first = group * per_group + (done - 1) * self.trajectories
                 before = Before(recorded(first, first + self.trajectories))
-            for position, batch in self._follow(
-                group, everyone, done, self.frames, lattice, labeler, seed, before, classical, dt
-            ):
+            for position, batch in self._follow(group, everyone, done, self.frames, sampling, before, dt):
                 # snapshots of this very frame that were yielded before
                 left_over = max(0, skip - position * self.trajectories)
                 yield batch if not left_over else _tail(batch, left_over)
@@ -133,23 +122,14 @@ class _LLGSampler(Sampler):
         return pieces
 
     def make(
-        self,
-        piece: Piece,
-        lattice: Lattice,
-        labeler: Labeler,
-        seed: int,
-        before: Before | None = None,
-        classical: EffectiveField | None = None,
-        dt: float | None = None,
+        self, piece: Piece, sampling: Sampling, before: Before | None = None, dt: float | None = None
     ) -> SpinBatch:
         group, frame, member = np.unravel_index(
             piece.rows, (len(self.groups), self.frames, self.trajectories)
         )
         done, stop, members = int(frame[0]), int(frame[-1]) + 1, np.unique(member)
-        batches = self._follow(
-            int(group[0]), members, done, stop, lattice, labeler, seed, before, classical, dt
-        )
-        return _joined([batch for _, batch in batches], labeler)
+        batches = self._follow(int(group[0]), members, done, stop, sampling, before, dt)
+        return _joined([batch for _, batch in batches], sampling.labeler)
 
     def _rows(self, group: int, frames: np.ndarray, members: np.ndarray) -> np.ndarray:
         """Places in the dataset: by group, then by frame, then by trajectory."""
@@ -161,11 +141,8 @@ class _LLGSampler(Sampler):
         members: np.ndarray,
         done: int,
         stop: int,
-        lattice: Lattice,
-        labeler: Labeler,
-        seed: int,
+        sampling: Sampling,
         before: Before | None,
-        classical: EffectiveField | None,
         dt: float | None,
     ) -> Iterator[tuple[int, SpinBatch]]:
         """Frames ``done`` to ``stop`` of trajectories ``members`` of one group, each with its number.
@@ -174,18 +151,16 @@ class _LLGSampler(Sampler):
         """
         T, first_step, first_trajectory = self.groups[group]
         trajectory = first_trajectory + members
-        memory = Remembering(labeler)
-        exact = ExactField(memory)
-        field = exact if classical is None else exact + classical
+        memory = Remembering(sampling.labeler)
         if before is None:
-            spins, start_step = self._initial(lattice, seed, trajectory), 0
+            spins, start_step = self._initial(sampling, trajectory), 0
         else:
             spins, start_step = before.spins, first_step + (done - 1) * self.record_every
             memory.remember(before)
-        noise_seed = int(seed_sequence(seed, "sampler", self.name).generate_state(1)[0])
+        noise_seed = int(seed_sequence(sampling.seed, "sampler", self.name).generate_state(1)[0])
         integrator = replace(self._integrator(T), dt=dt)
         for frame in evolve(
-            field,
+            sampling.field(memory),
             torch.from_numpy(np.ascontiguousarray(spins)),
             integrator,
             Quench(first_step + self.steps, self.record_every, len(members)),
@@ -198,23 +173,19 @@ class _LLGSampler(Sampler):
             if position >= done:
                 yield position, self._batch(frame, trajectory, memory, dt)
 
-    def _initial(self, lattice: Lattice, seed: int, trajectories: np.ndarray) -> np.ndarray:
+    def _initial(self, sampling: Sampling, trajectories: np.ndarray) -> np.ndarray:
         """Random spins of some trajectories ``(n, N, 3)``, the same in any company."""
-        streams = (rng(seed, "sampler", self.name, int(k)) for k in trajectories)
-        return np.stack([random_spins(lattice.n_sites, stream) for stream in streams])
+        streams = (rng(sampling.seed, "sampler", self.name, int(k)) for k in trajectories)
+        return np.stack([random_spins(sampling.lattice.n_sites, stream) for stream in streams])
 
-    def timestep(
-        self, lattice: Lattice, labeler: Labeler, seed: int, classical: EffectiveField | None = None
-    ) -> float | None:
+    def timestep(self, sampling: Sampling) -> float | None:
         """One time step for all groups: ``dt`` has one value in a dataset."""
         if self.dt is not None:
             return self.dt
-        exact = ExactField(labeler)
-        field = exact if classical is None else exact + classical
-        spins = torch.from_numpy(self._initial(lattice, seed, np.arange(self.trajectories)))
+        spins = torch.from_numpy(self._initial(sampling, np.arange(self.trajectories)))
         warmest = self._integrator(max(T for T, _, _ in self.groups))
         # two digits: the last bits of a torque, which depend on the machine, must not matter
-        return float(f"{suggest_timestep(field(spins)[1], spins, warmest, STEP_ERROR):.2g}")
+        return float(f"{suggest_timestep(sampling.field()(spins)[1], spins, warmest, STEP_ERROR):.2g}")
 
     def _batch(
         self, frame: Frame, trajectory: np.ndarray, memory: Remembering, dt: float | None

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from magsim.dynamics.effective_field import EffectiveField
-from magsim.labelers import Labeler
 from magsim.lattice import Lattice
-from magsim.samplers.base import Before, Piece, Recorded, Sampler, SpinBatch, shifted
+from magsim.samplers.base import Before, Piece, Recorded, Sampler, Sampling, SpinBatch, shifted
 from magsim.samplers.llg import QuenchSampler
 from magsim.samplers.random import RandomSampler
 
@@ -48,20 +46,13 @@ class MixedSampler(Sampler):
             part.check(lattice)
 
     def batches(
-        self,
-        lattice: Lattice,
-        labeler: Labeler,
-        seed: int,
-        batch_size: int = 16,
-        start: int = 0,
-        recorded: Recorded | None = None,
-        classical: EffectiveField | None = None,
+        self, sampling: Sampling, batch_size: int = 16, start: int = 0, recorded: Recorded | None = None
     ) -> Iterator[SpinBatch]:
         for offset, first_trajectory, part in self._placed():
             if start < offset + len(part):
                 earlier = None if recorded is None else shifted(recorded, offset)
                 skip = max(0, start - offset)
-                for batch in part.batches(lattice, labeler, seed, batch_size, skip, earlier, classical):
+                for batch in part.batches(sampling, batch_size, skip, earlier):
                     yield replace(batch, trajectory=batch.trajectory + first_trajectory)
 
     def pieces(self, size: int, workers: int) -> list[Piece]:
@@ -71,23 +62,14 @@ class MixedSampler(Sampler):
             for piece in part.pieces(size, workers)
         ]
 
-    def timestep(
-        self, lattice: Lattice, labeler: Labeler, seed: int, classical: EffectiveField | None = None
-    ) -> float | None:
-        return self.quench.timestep(lattice, labeler, seed, classical)
+    def timestep(self, sampling: Sampling) -> float | None:
+        return self.quench.timestep(sampling)
 
     def make(
-        self,
-        piece: Piece,
-        lattice: Lattice,
-        labeler: Labeler,
-        seed: int,
-        before: Before | None = None,
-        classical: EffectiveField | None = None,
-        dt: float | None = None,
+        self, piece: Piece, sampling: Sampling, before: Before | None = None, dt: float | None = None
     ) -> SpinBatch:
         offset, first_trajectory, part = [p for p in self._placed() if p[0] <= piece.rows[0]][-1]
-        batch = part.make(piece.shifted(-offset), lattice, labeler, seed, before, classical, dt)
+        batch = part.make(piece.shifted(-offset), sampling, before, dt)
         return replace(batch, trajectory=batch.trajectory + first_trajectory)
 
     def _placed(self) -> Iterator[tuple[int, int, Sampler]]:

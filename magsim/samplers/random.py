@@ -8,11 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from magsim.dynamics.effective_field import EffectiveField
 from magsim.errors import ConfigError
-from magsim.labelers import Labeler
-from magsim.lattice import Lattice
-from magsim.samplers.base import Recorded, Sampler, SpinBatch
+from magsim.samplers.base import Recorded, Sampler, Sampling, SpinBatch
 from magsim.spins import random_spins, rng
 
 
@@ -40,18 +37,10 @@ class RandomSampler(Sampler):
         return self.count
 
     def batches(
-        self,
-        lattice: Lattice,
-        labeler: Labeler,
-        seed: int,
-        batch_size: int = 16,
-        start: int = 0,
-        recorded: Recorded | None = None,
-        classical: EffectiveField | None = None,
+        self, sampling: Sampling, batch_size: int = 16, start: int = 0, recorded: Recorded | None = None
     ) -> Iterator[SpinBatch]:
         for first in range(start, self.count, batch_size):
             index = np.arange(first, min(first + batch_size, self.count))
-            spins = np.stack(
-                [random_spins(lattice.n_sites, rng(seed, "sampler", "random", int(k))) for k in index]
-            )
+            streams = (rng(sampling.seed, "sampler", self.name, int(k)) for k in index)
+            spins = np.stack([random_spins(sampling.lattice.n_sites, stream) for stream in streams])
             yield SpinBatch(spins, index, np.zeros_like(index), self.name)

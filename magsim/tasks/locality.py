@@ -21,7 +21,7 @@ from magsim.labelers.locality import (
 from magsim.report.locality import locality_figure
 from magsim.report.page import Metric, Picture, Section, Table
 from magsim.runs import ProgressBar, Run, seconds, write_json
-from magsim.samplers import ThermalSampler
+from magsim.samplers import Sampling, ThermalSampler
 from magsim.samplers.surroundings import FittingConfigurations, IndependentSpins, Surroundings
 from magsim.spins import transverse
 from magsim.tasks.build import build_labeler, plain
@@ -182,7 +182,7 @@ def _ensemble(cfg: DictConfig, run: Run, labeler: Labeler, kind: str) -> tuple[S
     )
     frames = []
     with run.progress(f"thermal states at T={T:g}", len(sampler), "states") as bar:
-        for batch in sampler.batches(labeler.hamiltonian.lattice, labeler, seed):
+        for batch in sampler.batches(Sampling(labeler.hamiltonian.lattice, labeler, seed)):
             frames.append(batch.spins)
             bar.advance(len(batch))
     frames.reverse()  # the states that stay are the last of each trajectory

@@ -22,7 +22,7 @@ from magsim.errors import RunError
 from magsim.labelers import Labeler, Labels
 from magsim.labelers.labels import joined
 from magsim.runs import Run, seconds
-from magsim.samplers import Sampler, SpinBatch
+from magsim.samplers import Sampler, Sampling, SpinBatch
 from magsim.spins import transverse
 from magsim.tasks.build import build_lattice, labeler_device
 from magsim.tasks.labelling.report import rms
@@ -55,15 +55,8 @@ def fill_here(
     run: Run,
 ) -> None:
     """Label what is missing in this process, one commit for each batch."""
-    batches = sampler.batches(
-        build_lattice(cfg),
-        labeler,
-        int(cfg.seed),
-        batch_size=batch_size(cfg),
-        start=len(writer),
-        recorded=writer.spins,
-        classical=classical,
-    )
+    sampling = Sampling(build_lattice(cfg), labeler, int(cfg.seed), classical)
+    batches = sampler.batches(sampling, batch_size(cfg), start=len(writer), recorded=writer.spins)
     start = time.monotonic()
     with one_thread_each(), run.progress("label", len(sampler), "snapshots", done=len(writer)) as bar:
         for batch in batches:

@@ -23,9 +23,9 @@ from magsim.arrays import cores, set_cores
 from magsim.datasets.parts import PartStore, Records
 from magsim.dynamics import ClassicalField
 from magsim.errors import MagsimError, RunError
-from magsim.labelers import Labels
+from magsim.labelers import Labeler, Labels
 from magsim.lattice import Lattice
-from magsim.samplers import Before, Piece, Sampler
+from magsim.samplers import Before, Piece, Sampler, Sampling
 from magsim.spins import transverse
 from magsim.tasks.build import build_classical, build_labeler, build_lattice, build_sampler
 from magsim.tasks.labelling.fill import Counting, as_records, one_by_one, one_thread_each
@@ -74,7 +74,7 @@ def suggest_timestep(job: str) -> Made:
     with _one_at_a_time, _plain_errors():
         bench = _bench(job)
         with bench.working() as labeler:
-            dt = bench.sampler.timestep(bench.lattice, labeler, bench.seed, bench.classical)
+            dt = bench.sampler.timestep(bench.sampling(labeler))
         return Made(solved=labeler.count, dt=dt)
 
 
@@ -94,7 +94,7 @@ def make_piece(job: str, piece: Piece, source: str | np.ndarray | None, dt: floa
             return bench.told(bench.parts.read(PartStore.name(piece.rows), piece.rows), piece, 0)
         before = _before(bench.parts, piece, source)
         with bench.working() as labeler:
-            batch = bench.sampler.make(piece, bench.lattice, labeler, bench.seed, before, bench.classical, dt)
+            batch = bench.sampler.make(piece, bench.sampling(labeler), before, dt)
         assert batch.labels is not None
         code = bench.sampler.sources.index(batch.source)
         records = as_records(batch, batch.labels, code, piece.rows)
@@ -129,6 +129,9 @@ class _Bench:
     def working(self) -> Iterator[Counting]:
         with one_thread_each():
             yield Counting(self._labeler)
+
+    def sampling(self, labeler: Labeler) -> Sampling:
+        return Sampling(self.lattice, labeler, self.seed, self.classical)
 
     def told(self, records: Records, piece: Piece, solved: int) -> Made:
         arrays = records.arrays
