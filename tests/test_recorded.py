@@ -28,7 +28,7 @@ from magsim.dynamics import (
 from magsim.dynamics.make_walk import KINDS
 from magsim.dynamics.share import WHOLE, Share
 from magsim.dynamics.thermostat import Noise
-from magsim.dynamics.walk import TorchWalk
+from magsim.dynamics.walk import Course, TorchWalk
 from magsim.errors import ConfigError, RunError
 from magsim.hamiltonian.classical import ClassicalHamiltonian
 from magsim.lattice import make_lattice
@@ -78,8 +78,8 @@ def test_replaying_one_step_is_the_run_step_by_step(protocol, monkeypatch):
     monkeypatch.setattr(recorded, "recorded", replayed)
     integrator = make_integrator("heun", 0.1, 0.3, 0.2 if protocol.name == "quench" else 0.0)
     how = (Shifts(TERMS), integrator, protocol.timed(0.1), start(), Noise(5, (0, 3)))
-    plain = moved(TorchWalk(*how), 12)
-    for answer, expected in zip(moved(recorded.RecordedWalk(*how), 12), plain, strict=True):
+    plain = moved(TorchWalk(Course(*how)), 12)
+    for answer, expected in zip(moved(recorded.RecordedWalk(Course(*how)), 12), plain, strict=True):
         torch.testing.assert_close(answer, expected, rtol=0, atol=1e-12)
     assert len(runs) == (2 if protocol is COOLING else 1)
 
@@ -98,8 +98,8 @@ def test_a_run_whose_cold_steps_cannot_be_recorded_goes_on_with_its_hot_ones(mon
     warm_cold_warm = Schedule(steps=12, clock="steps", T=((0, 0.5), (3, 0.0), (6, 0.0), (9, 0.5)))
     how = (Shifts(TERMS), make_integrator("heun", 0.1, 0.3), warm_cold_warm, start(), Noise(5, (0, 3)))
     with pytest.warns(RuntimeWarning, match="could not be recorded"):
-        answers = moved(recorded.RecordedWalk(*how), 12)
-    for answer, expected in zip(answers, moved(TorchWalk(*how), 12), strict=True):
+        answers = moved(recorded.RecordedWalk(Course(*how)), 12)
+    for answer, expected in zip(answers, moved(TorchWalk(Course(*how)), 12), strict=True):
         torch.testing.assert_close(answer, expected, rtol=0, atol=1e-12)
     assert len(calls) == 2
 
@@ -108,7 +108,7 @@ def test_a_run_whose_cold_steps_cannot_be_recorded_goes_on_with_its_hot_ones(mon
 def test_a_step_of_classical_spins_asks_the_host_for_nothing(name):
     """Fake tensors have no values: whatever looks at one raises."""
     integrator = make_integrator(name, 0.1, 0.3, 0.2)
-    walk = recorded.RecordedWalk(Shifts(TERMS), integrator, Quench(), start(), Noise(5, (0, 1)))
+    walk = recorded.RecordedWalk(Course(Shifts(TERMS), integrator, Quench(), start(), Noise(5, (0, 1))))
     state = (walk._spins, walk._step, walk._bath)
     walk._bath.fill_(0.1)
     expected = walk._hot(*state)
@@ -125,7 +125,9 @@ def test_a_learned_field_asks_the_host_for_nothing(name):
     lattice, kind, descriptor = LEARNED[name]
     field = LearnedField(trained(lattice, kind, **descriptor))
     spins = start(lattice.n_sites)
-    walk = recorded.RecordedWalk(field, make_integrator("heun", 0.1), Quench(), spins, Noise(0, (0, 1)))
+    walk = recorded.RecordedWalk(
+        Course(field, make_integrator("heun", 0.1), Quench(), spins, Noise(0, (0, 1)))
+    )
     state = (walk._spins, walk._step, walk._bath)
     graph = recorded.operations(walk._cold, state)
     torch.testing.assert_close(graph(*state), walk._cold(*state), rtol=0, atol=1e-12)
@@ -201,7 +203,7 @@ def test_steps_that_were_asked_for_and_fail_end_the_run(monkeypatch):
     monkeypatch.setattr(recorded, "recorded", failing)
     how = (Shifts(TERMS), make_integrator("heun", 0.1), Quench(), start(), Noise(5, (0, 3)))
     with pytest.raises(RunError, match=r"could not be recorded \(RuntimeError: .* use compute.steps=auto"):
-        moved(recorded.RecordedWalk(*how, "graph", strict=True), 1)
+        moved(recorded.RecordedWalk(Course(*how), "graph", strict=True), 1)
 
 
 @pytest.mark.slow
@@ -209,8 +211,8 @@ def test_steps_that_were_asked_for_and_fail_end_the_run(monkeypatch):
 def test_a_compiled_step_is_that_of_torch(protocol, monkeypatch):
     monkeypatch.setattr(recorded, "RECORDED_TO", 0)
     how = (Shifts(TERMS), make_integrator("heun", 0.1, 0.3), protocol.timed(0.1), start(), Noise(5, (0, 3)))
-    plain = moved(TorchWalk(*how), 12)
-    for answer, expected in zip(moved(recorded.RecordedWalk(*how, "fused"), 12), plain, strict=True):
+    plain = moved(TorchWalk(Course(*how)), 12)
+    for answer, expected in zip(moved(recorded.RecordedWalk(Course(*how), "fused"), 12), plain, strict=True):
         torch.testing.assert_close(answer, expected, rtol=0, atol=1e-12)
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 from torch import Tensor
 
 from magsim.dynamics.compiled import compilable
-from magsim.dynamics.effective_field import ClassicalField
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.protocols import Protocol
 from magsim.dynamics.recorded import STEPS, RecordedWalk, chosen, replayable
 from magsim.dynamics.share import WHOLE, Share
 from magsim.dynamics.thermostat import Noise
-from magsim.dynamics.walk import AdaptiveWalk, CompiledWalk, MinimiserWalk, TorchWalk, Walk
+from magsim.dynamics.walk import AdaptiveWalk, CompiledWalk, Course, MinimiserWalk, TorchWalk, Walk
 from magsim.errors import ConfigError
 
 KINDS = ("minimiser", "adaptive", "loops", "graph", "fused", "eager")
 """How the steps of a run can be done."""
+WALKS: dict[str, type[Walk]] = {
+    "minimiser": MinimiserWalk,
+    "adaptive": AdaptiveWalk,
+    "loops": CompiledWalk,
+    "eager": TorchWalk,
+}
 
 
 def kind_of_steps(
@@ -82,12 +87,7 @@ def make_walk(
         ConfigError: see :func:`kind_of_steps`.
     """
     kind = kind_of_steps(field, integrator, protocol, spins, share, steps)
-    if kind == "minimiser":
-        return MinimiserWalk(field, integrator, protocol, spins, noise, share, stride)
-    if kind == "adaptive":
-        return AdaptiveWalk(field, integrator, protocol, spins, noise, share)
-    if kind == "loops" and isinstance(field, ClassicalField):
-        return CompiledWalk(field, integrator, protocol, spins, noise)
+    course = Course(field, integrator, protocol, spins, noise, share, stride)
     if kind in ("graph", "fused"):
-        return RecordedWalk(field, integrator, protocol, spins, noise, kind, strict=steps != "auto")
-    return TorchWalk(field, integrator, protocol, spins, noise)
+        return RecordedWalk(course, kind, strict=steps != "auto")
+    return WALKS[kind](course)

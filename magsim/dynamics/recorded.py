@@ -14,9 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from magsim.dynamics.effective_field import ClassicalField, EffectiveField, SumField
 from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.llg import component_major
-from magsim.dynamics.protocols import Protocol
-from magsim.dynamics.thermostat import Noise
-from magsim.dynamics.walk import CADENCE, Walk
+from magsim.dynamics.walk import Course, LazyWalk
 from magsim.errors import RunError
 
 STEPS = ("auto", "eager", "graph", "fused")
@@ -48,12 +46,11 @@ def chosen(field: FieldFunction, spins: Tensor, steps: str = "auto") -> str:
     return "fused" if fusible(field) and spins.shape[0] * spins.shape[1] >= FUSED_FROM else "graph"
 
 
-class RecordedWalk(Walk):
+class RecordedWalk(LazyWalk):
     """A steady field on a GPU: between two looks neither waits for the other, host or device.
 
     Step number and strength of the bath lie in tensors whose content changes, as the field of the protocol
-    does (:class:`~magsim.dynamics.external.Driven`): what is recorded sees the new values. Energy and field
-    are computed when somebody looks.
+    does (:class:`~magsim.dynamics.external.Driven`): what is recorded sees the new values.
 
     Args:
         how: ``graph`` (kernels of torch, recorded as a CUDA graph), ``fused`` (compiled by
@@ -62,39 +59,20 @@ class RecordedWalk(Walk):
             a warning.
     """
 
-    cadence = CADENCE
-
-    def __init__(
-        self,
-        field: FieldFunction,
-        integrator: Integrator,
-        protocol: Protocol,
-        spins: Tensor,
-        noise: Noise,
-        how: str = "auto",
-        strict: bool = False,
-    ) -> None:
-        super().__init__(field, integrator, protocol, spins)
-        size, how = spins.shape[0] * spins.shape[1], chosen(field, spins, how)
+    def __init__(self, course: Course, how: str = "auto", strict: bool = False) -> None:
+        super().__init__(course)
+        spins = course.spins
+        size, how = spins.shape[0] * spins.shape[1], chosen(course.field, spins, how)
         self._failed = _refuse if strict else _tell
         self._fuse, self._replay = how == "fused", how == "graph" or size <= RECORDED_TO
-        self._spins, self._noise = component_major(spins).clone(), noise
+        self._spins = component_major(spins).clone()
         self._step = torch.zeros((), dtype=torch.int64, device=spins.device)
         self._bath = torch.zeros((), dtype=torch.float64, device=spins.device)
         self._D = 0.0
-        self._known: tuple[Tensor, Tensor, Tensor] | None = None
         self._ways: dict[bool, Callable[[], None]] = {}  # a cold step, a hot one
 
-    def enter(self, step: int) -> None:
-        self._known = None
-        self._set_external(step)
-
-    @torch.no_grad()
-    def look(self) -> tuple[Tensor, Tensor, Tensor]:
-        if self._known is None:
-            spins = self._spins.clone()  # what is replayed writes into its own tensor
-            self._known = (spins, *self._field(spins))
-        return self._known
+    def copied(self) -> Tensor:
+        return self._spins.clone()  # what is replayed writes into its own tensor
 
     def not_finite(self) -> Tensor | None:
         # a spin that is not finite stays so

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,31 @@ from magsim.dynamics.integrators import FieldFunction, Integrator
 from magsim.dynamics.llg import component_major
 from magsim.dynamics.minimise import MINIMISERS
 from magsim.dynamics.protocols import Protocol
-from magsim.dynamics.share import Share
+from magsim.dynamics.share import WHOLE, Share
 from magsim.dynamics.thermostat import Noise, diffusion
 
 CADENCE = 16  # steps
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What moves, and by what.
+
+    Attributes:
+        field, integrator, protocol: of the run.
+        spins: ``(R, N, 3)``.
+        noise: of the bath.
+        share: which sites of the run the spins are.
+        stride: steps between recorded frames.
+    """
+
+    field: FieldFunction
+    integrator: Integrator
+    protocol: Protocol
+    spins: Tensor
+    noise: Noise
+    share: Share = WHOLE
+    stride: int = 1
 
 
 class Walk(ABC):
@@ -38,13 +60,12 @@ class Walk(ABC):
     torque_cadence: int = CADENCE
     stalled: bool = False
 
-    def __init__(
-        self, field: FieldFunction, integrator: Integrator, protocol: Protocol, spins: Tensor
-    ) -> None:
-        self._integrator, self._protocol = integrator, protocol
+    def __init__(self, course: Course) -> None:
+        field, protocol = course.field, course.protocol
+        self._integrator, self._protocol, self._noise = course.integrator, protocol, course.noise
         self._biased: Any = field if protocol.voltage(0) is not None else None
         self._voltage: Any = None
-        self._driven = None if protocol.strongest is None else Driven(field, protocol, spins)
+        self._driven = None if protocol.strongest is None else Driven(field, protocol, course.spins)
         self._field = field if self._driven is None else self._driven
 
     @abstractmethod
@@ -81,18 +102,12 @@ class Walk(ABC):
 class TorchWalk(Walk):
     """Any field, by the step of the integrator."""
 
-    def __init__(
-        self,
-        field: FieldFunction,
-        integrator: Integrator,
-        protocol: Protocol,
-        spins: Tensor,
-        noise: Noise,
-    ) -> None:
-        super().__init__(field, integrator, protocol, spins)
+    def __init__(self, course: Course) -> None:
+        super().__init__(course)
+        spins = course.spins
         # every step where it costs little: eigensolvers fail obscurely on spins that are not finite
         self.cadence = 1 if spins.device.type == "cpu" else CADENCE
-        self._spins, self._noise = component_major(spins), noise
+        self._spins = component_major(spins)
 
     def enter(self, step: int) -> None:
         self._set_external(step)
@@ -116,17 +131,9 @@ class TorchWalk(Walk):
 class AdaptiveWalk(TorchWalk):
     """Any field at T = 0, by steps that are cut into parts as their errors require."""
 
-    def __init__(
-        self,
-        field: FieldFunction,
-        integrator: Integrator,
-        protocol: Protocol,
-        spins: Tensor,
-        noise: Noise,
-        share: Share,
-    ) -> None:
-        super().__init__(field, integrator, protocol, spins, noise)
-        self._share = share
+    def __init__(self, course: Course) -> None:
+        super().__init__(course)
+        self._share = course.share
 
     def advance(self, step: int) -> None:
         self._spins = adaptive_step(self._field, self._integrator, self._spins, self._force, self._share)
@@ -135,20 +142,11 @@ class AdaptiveWalk(TorchWalk):
 class MinimiserWalk(TorchWalk):
     """Downhill by a minimiser of the protocol, which forgets its past at every multiple of ``stride``."""
 
-    def __init__(
-        self,
-        field: FieldFunction,
-        integrator: Integrator,
-        protocol: Protocol,
-        spins: Tensor,
-        noise: Noise,
-        share: Share,
-        stride: int,
-    ) -> None:
-        super().__init__(field, integrator, protocol, spins, noise)
-        self.cadence, self._stride, self._moved = 1, stride, False
+    def __init__(self, course: Course) -> None:
+        super().__init__(course)
+        self.cadence, self._stride, self._moved = 1, course.stride, False
         self.torque_cadence = 1
-        self._minimiser = MINIMISERS[str(protocol.minimiser)](share)
+        self._minimiser = MINIMISERS[str(course.protocol.minimiser)](course.share)
 
     def enter(self, step: int) -> None:
         if not self._moved:  # a step ends with the field where it leads
@@ -162,34 +160,43 @@ class MinimiserWalk(TorchWalk):
         self._moved, self.stalled = True, self._minimiser.stalled
 
 
-class CompiledWalk(Walk):
-    """Classical fields on a CPU; energy and field are computed when somebody looks."""
+class LazyWalk(Walk):
+    """Energy and field are computed when somebody looks: no step needs what the one before has left."""
 
     cadence = CADENCE
+    _known: tuple[Tensor, Tensor, Tensor] | None = None
 
-    def __init__(
-        self,
-        field: ClassicalField,
-        integrator: Integrator,
-        protocol: Protocol,
-        spins: Tensor,
-        noise: Noise,
-    ) -> None:
-        super().__init__(field, integrator, protocol, spins)
-        self._steps = CompiledSteps(field, integrator, spins, noise)
-        self._known: tuple[Tensor, Tensor, Tensor] | None = None
+    @abstractmethod
+    def copied(self) -> Tensor:
+        """The spins ``(R, N, 3)`` as they are now; steps to come do not change them."""
 
     def enter(self, step: int) -> None:
         self._known = None
         self._set_external(step)
-        if self._driven is not None:
-            self._steps.set_external(self._protocol.external(step))
 
+    @torch.no_grad()
     def look(self) -> tuple[Tensor, Tensor, Tensor]:
         if self._known is None:
-            spins = self._steps.spins
+            spins = self.copied()
             self._known = (spins, *self._field(spins))
         return self._known
+
+
+class CompiledWalk(LazyWalk):
+    """Classical fields on a CPU."""
+
+    def __init__(self, course: Course) -> None:
+        super().__init__(course)
+        assert isinstance(course.field, ClassicalField)
+        self._steps = CompiledSteps(course.field, course.integrator, course.spins, course.noise)
+
+    def copied(self) -> Tensor:
+        return self._steps.spins
+
+    def enter(self, step: int) -> None:
+        super().enter(step)
+        if self._driven is not None:
+            self._steps.set_external(self._protocol.external(step))
 
     def not_finite(self) -> Tensor | None:
         return None if self._steps.finite() else self._steps.spins.isfinite().all(-1)
