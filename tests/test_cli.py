@@ -37,7 +37,7 @@ DRIVEN = [
     ("labeler=greens", "labeler.name=greens", "only labeler=negf"),
     ("labeler=kpm", "labeler.name=kpm", "only labeler=negf"),
     ("labeler=auto", "labeler.name=auto", "only labeler=negf"),
-    ("labeler.tolerance=0", "labeler.tolerance=0.0", "between 0 and 0.1"),
+    ("labeler.tolerance=0", "labeler.tolerance=0.0", "above 0 and below 0.1"),
 ]
 
 CLASSICAL = "task=simulate hamiltonian=none classical=heisenberg"
@@ -120,12 +120,12 @@ WRONG: dict[str, tuple[str, str]] = {
     "labeler=kpm labeler.repeats=1": ("labeler.repeats=1", "2 or more"),
     "labeler=kpm labeler.moments=33": ("labeler.moments=33", "even"),
     "labeler=kpm labeler.jackson=true": ("labeler.moments=null", "needs a number"),
-    "labeler=kpm labeler.tolerance=0": ("labeler.tolerance=0.0", "between 0 and 0.1"),
+    "labeler=kpm labeler.tolerance=0": ("labeler.tolerance=0.0", "above 0 and below 0.1"),
     "labeler=kpm labeler.seed=-1": ("labeler.seed=-1", "zero or positive"),
-    "labeler=greens labeler.tolerance=0": ("labeler.tolerance=0.0", "between 0 and 0.1"),
+    "labeler=greens labeler.tolerance=0": ("labeler.tolerance=0.0", "above 0 and below 0.1"),
     "labeler=greens labeler.precision=float32": ("labeler.precision=float32", "complex64"),
     "labeler=greens labeler.smearing=0": ("labeler.smearing=0.0", "from 1e-06"),
-    "labeler=auto labeler.tolerance=1": ("labeler.tolerance=1.0", "between 0 and 0.1"),
+    "labeler=auto labeler.tolerance=1": ("labeler.tolerance=1.0", "above 0 and below 0.1"),
     "task=locality task.state=[cold]": ("task.state=['cold']", "thermal"),
     "task=locality task.radii=[100]": ("task.radii=[100.0]", "half the lattice"),
     "task=locality task.outsides=1": ("task.outsides=1", "at least 2"),

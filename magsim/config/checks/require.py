@@ -53,7 +53,7 @@ def between(
 ) -> None:
     """A number inside an interval, open unless ``ends``."""
     value = value_of(cfg, key)
-    text = f"must be {'from' if ends else 'between'} {low:g} {'to' if ends else 'and'} {high:g}"
+    text = f"must be from {low:g} to {high:g}" if ends else f"must be above {low:g} and below {high:g}"
     text += f", or null: {null}." if null else "."
     inside = value is not None and (low <= value <= high if ends else low < value < high)
     require(cfg, key, inside or (value is None and bool(null)), text)
