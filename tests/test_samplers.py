@@ -41,8 +41,8 @@ SAMPLERS = {
 }
 
 
-def collect(sampler: Sampler, seed: int = 0, **options) -> SpinBatch:
-    batches = list(sampler.batches(Sampling(LATTICE, LABELER, seed), **options))
+def collect(sampler: Sampler, seed: int = 0, classical: ClassicalField | None = None, **options) -> SpinBatch:
+    batches = list(sampler.batches(Sampling(LATTICE, LABELER, seed, classical), **options))
     if not batches:
         empty = np.empty(0, dtype=int)
         return SpinBatch(np.empty((0, LATTICE.n_sites, 3)), empty, empty, "")
