@@ -248,6 +248,35 @@ def test_torques_of_a_driven_run_are_compared_at_the_voltage_of_each_frame(tmp_p
     assert error < 1e-9
 
 
+@pytest.mark.slow
+def test_walls_of_both_fields_are_compared_voltage_by_voltage(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAGSIM_OUTPUTS", str(tmp_path))
+    folder = tmp_path / "run"
+    job = ["experiment=spin_transfer", "task=agreement", "checkpoint=spin_transfer", "logger=csv"]
+    job += ["compute=cpu", "lattice.shape=[12,4]", "labeler.tolerance=1e-3", "protocol.V=[-0.6,0.6]"]
+    job += ["protocol.steps=3", "observables.fit=[2,6]", "observables.transport=2"]
+    metrics = execute(compose(job), job, folder)
+    lattice = build_lattice(compose(job))
+    for name in ("exact", "learned"):
+        trajectory = open_trajectory(folder / f"{name}.zarr")
+        places = [domain_wall_position(lattice, np.asarray(trajectory.spins(k))) for k in range(1, 4)]
+        for r, V in enumerate((-0.6, 0.6)):
+            slope = np.polyfit(trajectory.time[1:], [place[r] for place in places], 1)[0]
+            assert metrics[f"agreement/{name}_wall_velocity_{r}"] == pytest.approx(slope)
+            ends = [np.asarray(trajectory.spins(k))[[r]] for k in (1, 3)]
+            field = build_labeler(compose(job)).with_voltage(V).label(np.concatenate(ends)).field
+            injected = np.cross(np.concatenate(ends), field).sum(1)[:, 2].mean()
+            expected = metrics[f"agreement/{name}_spin_current_velocity_{r}"]
+            assert expected == pytest.approx(injected / 8, rel=1e-6)  # 2 L_y
+            assert metrics[f"agreement/{name}_spin_transfer_{r}"] == pytest.approx(slope / expected)
+    assert "agreement/structure_factor/largest_difference" not in metrics
+    page = (folder / "report.html").read_text()
+    assert "eV = -0.6" in page
+    assert "$eV" not in page
+    assert (folder / "domain_wall_position.png").exists()
+    assert (folder / "strips.png").exists()
+
+
 @pytest.mark.parametrize(("voltage", "left"), [("1.4", []), ("0", ["0"]), ("[0,0.8,1,1.4]", ["0", "1", "3"])])
 def test_a_reference_counts_at_its_voltage_alone(voltage: str, left: list[str]) -> None:
     words = ["experiment=driven_domain_wall", f"protocol.V={voltage}"]

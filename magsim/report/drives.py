@@ -23,7 +23,8 @@ def wall_motion(
     voltages: Sequence[str],
     points: Sequence[tuple[float, float]] = (),
 ) -> Path:
-    """Position of the wall against time, a colour for each voltage, a line style for each field.
+    """Position of the wall against time, a colour for each voltage; with a second field, dashed, below it the
+    difference of the two.
 
     Args:
         path: figure to write.
@@ -36,26 +37,48 @@ def wall_motion(
     """
     from matplotlib.lines import Line2D
 
-    with style.panels(path, 1, 1, 5.4, 3.3) as (_, axes):
+    both = len(runs) > 1
+    grid: dict[str, Any] = {"sharex": True, "height_ratios": [3, 1.1]} if both else {}
+    with style.panels(path, 1 + both, 1, 5.4, 4.3 if both else 3.3, **grid) as (_, axes):
         panel = axes[0, 0]
-        for (time, position), look in zip(runs.values(), FIELDS, strict=False):
-            for r, column in enumerate(np.asarray(position, dtype=float).T):
-                panel.plot(time, column, color=style.colour(r), linestyle=look)
-        colours = [Line2D([], [], color=style.colour(r)) for r in range(len(voltages))]
-        handles, labels = colours, list(voltages)
-        if len(runs) > 1:
-            handles = handles + [Line2D([], [], color=style.GREY, linestyle=look) for look in FIELDS]
-            labels = labels + list(runs)
+        found = [(np.asarray(time), np.asarray(where, dtype=float)) for time, where in runs.values()]
+        for number, ((time, position), look) in enumerate(zip(found, FIELDS, strict=False)):
+            for r, column in enumerate(position.T):
+                # where both agree, the second is seen inside the first
+                wide = ({"linewidth": 2.6, "alpha": 0.45}, {"linewidth": 1.1})[number] if both else {}
+                colour = "black" if number else style.colour(r)
+                panel.plot(time, column, color=colour, linestyle=look, **wide)
+        handles = [Line2D([], [], color=style.colour(r)) for r in range(len(voltages))]
+        labels = list(voltages)
+        if both:
+            looks: list[dict[str, Any]] = [
+                {"color": style.GREY, "linewidth": 2.6, "alpha": 0.45},
+                {"color": "black", "linestyle": FIELDS[1], "linewidth": 1.1},
+            ]
+            handles += [Line2D([], [], **look) for look in looks]
+            labels += list(runs)
+            _difference(axes[1, 0], *found)
         if len(points):
-            when, where = np.array(points, dtype=float).T
+            when, place = np.array(points, dtype=float).T
             mark: dict[str, Any] = {"marker": "D", "markerfacecolor": "white", "color": style.GREY}
             mark["linestyle"] = "none"
-            panel.plot(when, where, zorder=4, clip_on=False, **mark)
+            panel.plot(when, place, zorder=4, clip_on=False, **mark)
             handles, labels = [*handles, Line2D([], [], **mark)], [*labels, "reference"]
-        panel.set(xlabel=r"time $(\hbar/t)$", ylabel=r"wall position $x_w$ $(a)$")
-        panel.margins(x=0.01, y=0.08)
+        panel.set(ylabel=r"wall position $x_w$ $(a)$")
+        axes[-1, 0].set_xlabel(r"time $(\hbar/t)$")
+        for each in axes[:, 0]:
+            each.margins(x=0.01, y=0.08)
         panel.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
     return Path(path)
+
+
+def _difference(panel: Any, first: tuple[Any, Any], second: tuple[Any, Any]) -> None:
+    """Second minus first position, as long as both run."""
+    n = min(len(first[0]), len(second[0]))
+    panel.axhline(0, color=style.GREY, linewidth=0.8)
+    for r, column in enumerate((second[1][:n] - first[1][:n]).T):
+        panel.plot(first[0][:n], column, color=style.colour(r))
+    panel.set_ylabel(r"difference $(a)$")
 
 
 def currents(path: str | Path, time: Any, current: Any, profile: Any, voltages: Sequence[str]) -> Path:

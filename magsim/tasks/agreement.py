@@ -31,6 +31,7 @@ from magsim.tasks.simulation.setup import (
     measurable,
     stored_timestep,
 )
+from magsim.tasks.trajectories.agreement_of_drives import compare_walls
 from magsim.tasks.trajectories.agreement_page import FIELDS, Compared, agreement_page
 
 TORQUE_FRAMES = 12  # of the exact run, on which the torques of the learned field are compared
@@ -76,7 +77,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     Returns:
         for every observable, and for the correlations and S(q) of the final states, the largest difference
         of the means over initial states beside the width of the band; the torque error on states of the exact
-        run; wall time per step of either field and their ratio.
+        run; wall time per step of either field and their ratio. Where each replica has its own voltage, they
+        are compared one by one, with the velocities of their walls.
 
     Raises:
         ConfigError: the checkpoint or the protocol does not fit the lattice.
@@ -85,7 +87,9 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     lattice = build_lattice(cfg)
     run.headline(f"Exact and learned on {lattice.name} {' x '.join(map(str, lattice.shape))}")
     results, metrics = _both(cfg, run, lattice)
-    curves, final = _curves(cfg, results), _final_states(lattice, results)
+    driven = compare_walls(cfg, run, lattice, results)
+    curves = _curves(cfg, results)
+    final = _final_states(lattice, results) if driven is None else []
     for compared in (*curves, *final):
         metrics |= compared.metrics()
         band = f", band of the initial states {compared.band:.3g}" if compared.band else ""
@@ -93,8 +97,9 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     exact, learned = (results[name].spins for name in FIELDS)
     metrics["agreement/overlap"] = float((exact * learned).sum(-1).mean())
     metrics["agreement/torque_error"] = _torque_error(cfg, run, lattice)
+    metrics |= {} if driven is None else driven.metrics
     run.summary(metrics)
-    agreement_page(cfg, run, lattice, results, curves, final, metrics)
+    agreement_page(cfg, run, lattice, results, curves, final, metrics, driven)
     return metrics
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from magsim.dynamics import Drive, make_protocol
 from magsim.lattice import Lattice
 from magsim.observables import extended_structure_factor
 from magsim.report.page import Metric, Picture, Section, Table
@@ -18,7 +17,7 @@ from magsim.runs import Run
 from magsim.tasks.build import plain
 from magsim.tasks.pages import publish
 from magsim.tasks.simulation.recording import Simulation
-from magsim.tasks.trajectories.scene import replica_labels
+from magsim.tasks.trajectories.agreement_of_drives import Driven, draw_walls, table_of_curves
 from magsim.tasks.words import capital, count, electrons, listed, quantity, size
 
 FIELDS = ("exact", "learned")
@@ -74,6 +73,7 @@ def agreement_page(
     curves: Sequence[Compared],
     final: Sequence[Compared],
     metrics: Mapping[str, Any],
+    driven: Driven | None = None,
 ) -> None:
     """Write the page.
 
@@ -82,13 +82,17 @@ def agreement_page(
         curves: observables against time.
         final: correlations and S(q) of the final states.
         metrics: of the task.
+        driven: where each replica has its own voltage.
     """
-    drive = make_protocol(**plain(cfg.protocol))
-    labels = replica_labels(drive) if isinstance(drive, Drive) else None
-    drawn = _draw_series(run, results) if labels is None else _draw_walls(run, results, labels)
+    if driven is None:
+        moving, ended = _draw_series(run, results), _draw_final(run, lattice, results, final)
+        tables = [_differences(curves, final)]
+    else:
+        moving, ended = draw_walls(run, lattice, results, driven.labels)
+        tables = [table_of_curves(curves, driven.labels), *driven.tables]
     sections = [
-        Section("Against time", tables=(_differences(curves, final),), pictures=drawn),
-        Section("Final states", pictures=_draw_final(run, lattice, results, final)),
+        Section("Against time", tables=tables, pictures=moving),
+        Section("Final states", pictures=ended),
         Section("Time spent", tables=_costs(metrics)),
     ]
     shown = [
@@ -97,13 +101,16 @@ def agreement_page(
     ]
     if "agreement/speedup" in metrics:
         shown.append(Metric("learned field faster by", metrics["agreement/speedup"], "times per step"))
+    node = plain(cfg.hamiltonian)
+    if driven is not None:
+        node.pop("voltage", None)  # each run has its own
     publish(
         cfg,
         run,
         f"Exact and learned {cfg.protocol.name} on the {lattice.name} lattice, {size(lattice.shape)}",
         sections,
         shown,
-        f"{capital(electrons(plain(cfg.hamiltonian)))} (energies in t). {results['exact'].steps} steps from "
+        f"{capital(electrons(node))} (energies in t). {results['exact'].steps} steps from "
         f"the same {count(len(results['exact'].spins), 'initial state')}, with the exact field and with the "
         f"learned field `{cfg.checkpoint}`. {_verdict(curves)}",
     )
@@ -155,19 +162,6 @@ def _draw_series(run: Run, results: Mapping[str, Simulation]) -> list[Picture]:
         file = quench_curves(run.folder / f"observables_{number + 1}.png", runs, group)
         words = f"{listed(group)}: mean and standard deviation over the initial states."
         pictures.append(_shown(run, file, words))
-    return pictures
-
-
-def _draw_walls(run: Run, results: Mapping[str, Simulation], labels: Sequence[str]) -> list[Picture]:
-    """Walls of a drive, a colour for each voltage."""
-    from magsim.report.drives import wall_motion
-
-    pictures = []
-    for name in ("afm_fm_wall_position", "domain_wall_position"):
-        if name in results["exact"].series:
-            runs = {field: (r.time, r.series[name]) for field, r in results.items()}
-            file = wall_motion(run.folder / f"{name}.png", runs, labels)
-            pictures.append(_shown(run, file, "Wall against time: exact field solid, learned dashed."))
     return pictures
 
 

@@ -6,11 +6,12 @@ import numpy as np
 
 from magsim.arrays import to_numpy
 from magsim.labelers.labels import Labels, joined
+from magsim.lattice import Lattice
 from magsim.observables import correlation_profile, fit_velocity, profile
 from magsim.report import drives
 from magsim.report.page import Picture, Table
 from magsim.tasks.trajectories.frame_files import LARGEST_PICTURE
-from magsim.tasks.trajectories.scene import Drawn, Scene
+from magsim.tasks.trajectories.scene import Drawn, Scene, in_text
 
 POSITIONS = ("afm_fm_wall_position", "domain_wall_position")
 FILM_FRAMES = 150
@@ -61,7 +62,8 @@ def wall_motion(scene: Scene) -> Drawn:
     velocities = [fit_velocity(scene.time, column, window) for column in where.T]
     metrics = {f"wall_velocity_{r}": v for r, v in enumerate(velocities)}
     metrics |= {f"wall_position_{r}": float(x) for r, x in enumerate(where[-1])}
-    rows = [[*row] for row in zip(scene.voltage_labels, where[0], where[-1], velocities, strict=True)]
+    biases = map(in_text, scene.voltage_labels)
+    rows = [[*row] for row in zip(biases, where[0], where[-1], velocities, strict=True)]
     caption = f"Velocity fitted from t = {window[0]:.4g} to {window[1]:.4g}, in lattice constants."
     table = Table(("bias", "wall at first", "wall at last", "velocity"), rows, caption)
     words = "Position of the wall against time for every bias eV."
@@ -77,6 +79,7 @@ def transport(scene: Scene) -> Drawn:
     density = np.stack([profile(scene.lattice, to_numpy(part.density)) for part in labels])
     current = np.stack([to_numpy(part.extra["terminal_current"]) for part in labels])
     torque = np.stack([_injected(part) for part in labels])
+    expected = np.stack([spin_current_velocity(scene.lattice, part) for part in labels])
     drawn = Drawn()
     file = drives.currents(scene.file("currents"), time, current[..., :2], density[-1], scene.voltage_labels)
     words = "(a) Currents from the leads into the strip against time. (b) Density of each column at the end."
@@ -97,7 +100,7 @@ def transport(scene: Scene) -> Drawn:
         drawn.metrics[f"current_left_{r}"], drawn.metrics[f"current_right_{r}"] = map(
             float, current[-1, r, :2]
         )
-    drawn.metrics |= _spin_transfer(scene, time, torque)
+    drawn.metrics |= _spin_transfer(scene, time, expected)
     return drawn
 
 
@@ -114,19 +117,23 @@ def _injected(labels: Labels) -> np.ndarray:
     return to_numpy(labels.extra["terminal_spin_current"]).sum(axis=1)
 
 
-def _spin_transfer(scene: Scene, time: np.ndarray, torque: np.ndarray) -> dict[str, float]:
-    """Velocity of a 180-degree wall over that of all the injected spin turning into motion, ``I_z/(2 L_y)``.
+def spin_current_velocity(lattice: Lattice, labels: Labels) -> np.ndarray:
+    """``(R,)`` velocity ``I_z/(2 L_y)`` of a 180-degree wall that takes up all the injected spin.
 
     Moved by dx, the wall changes the total S_z by ``2 L_y dx`` (up on the left).
     """
+    return _injected(labels)[:, 2] / (2 * lattice.n_sites / lattice.shape[0])
+
+
+def _spin_transfer(scene: Scene, time: np.ndarray, of_current: np.ndarray) -> dict[str, float]:
+    """Velocity of a 180-degree wall over that of all the injected spin turning into motion."""
     if position_of(scene) != "domain_wall_position":
         return {}
     start, end = scene.choice.fit or (float(time[-1]) / 2, float(time[-1]))
     inside = (time >= start) & (time <= end)
-    across = scene.lattice.n_sites / scene.lattice.shape[0]
     found = {}
     for r, where in enumerate(scene.series["domain_wall_position"].T):
-        expected = float(torque[inside, r, 2].mean()) / (2 * across)
+        expected = float(of_current[inside, r].mean())
         velocity = fit_velocity(scene.time, where, (start, end))
         found[f"spin_current_velocity_{r}"] = expected
         if expected:

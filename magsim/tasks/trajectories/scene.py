@@ -211,6 +211,11 @@ def replica_labels(drive: Drive) -> list[str] | None:
     ]
 
 
+def in_text(label: str) -> str:
+    """The same outside of figures, which alone know how to set mathematics."""
+    return label.replace("$", "").replace("\\to", "→")
+
+
 def lowest_replica(trajectory: Trajectory) -> int:
     """The replica that ends with the lowest energy; the first where the field has no energy."""
     energy = np.asarray(trajectory.energy[-1])
