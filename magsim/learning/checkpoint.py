@@ -12,10 +12,9 @@ from magsim.descriptors import DESCRIPTORS
 from magsim.errors import ConfigError, DataError
 from magsim.lattice import Lattice, make_lattice
 from magsim.learning.model_file import read_model_file, weights_hash, write_model_file
-from magsim.learning.zoo import where_models_lie, zoo_file
+from magsim.learning.zoo import MODEL_FILE, where_models_lie, zoo_file
 from magsim.models import MODELS, Model, build_model
 
-MODEL_FILE = "model.safetensors"  # in the folder of a run
 FORMAT_VERSION = 1
 
 

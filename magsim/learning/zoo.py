@@ -15,6 +15,8 @@ from magsim.errors import DataError
 FOLDER = Path(__file__).resolve().parents[1] / "zoo"
 MANIFEST = "manifest.json"
 LARGEST = 1_000_000  # bytes of one model file
+MODEL_FILE = "model.safetensors"  # in the folder of a run
+LONGEST_HEAD = 10_000_000  # bytes
 
 
 def zoo_models() -> dict[str, dict[str, Any]]:
@@ -39,6 +41,21 @@ def zoo_file(name: str) -> Path | None:
     """The file of a model of the zoo; None where there is no model of this name."""
     entry = zoo_models().get(name)
     return None if entry is None else FOLDER / entry["file"]
+
+
+def trained_lattice(source: str) -> str | None:
+    """The kind of lattice that a model of the zoo, a model file or the run folder of a training is for, read
+    from the head of the file without torch; None where that is not told: whoever loads it says why."""
+    path = zoo_file(source) or Path(source).expanduser()
+    path = path / MODEL_FILE if path.is_dir() else path
+    try:
+        with path.open("rb") as file:
+            # safetensors: the length of a JSON header, the header, numbers
+            length = int.from_bytes(file.read(8), "little")
+            metadata = json.loads(file.read(min(length, LONGEST_HEAD)))["__metadata__"]
+        return str(json.loads(metadata["magsim"])["lattice"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def where_models_lie() -> str:

@@ -18,7 +18,7 @@ from magsim.config.checks.require import existing, not_negative, one_of, positiv
 from magsim.config.paths import PRESETS, groups
 from magsim.config.schema.root import OPTIONS, Config
 from magsim.errors import ConfigError
-from magsim.learning.zoo import where_models_lie, zoo_file
+from magsim.learning.zoo import trained_lattice, where_models_lie, zoo_file
 
 PARTS = (
     "labelers",
@@ -94,6 +94,10 @@ def _checkpoint(cfg: DictConfig) -> None:
             path = Path(name).expanduser()
             words = f"no such file or folder (looked at {path.resolve()}); {where_models_lie()}"
             require(cfg, key, path.exists(), words)
+        if name is not None and cfg.task.name in ("simulate", "agreement"):
+            trained = trained_lattice(name)
+            words = f"trained on lattice {trained}; lattice.name={cfg.lattice.name} does not fit."
+            require(cfg, key, trained in (None, cfg.lattice.name), words)
 
 
 def matching(runs: str | Sequence[str]) -> list[Path]:
