@@ -192,7 +192,7 @@ def other_zarr(folder: Path) -> Path:
 BAD: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     "no such file": (nothing_there, ("no such file",)),
     "empty file": (empty_file, ("empty",)),
-    "text instead of npz": (text_file, ("not a readable .npz",)),
+    "text instead of npz": (text_file, ("not a readable .npz", "no zip archive")),
     "truncated npz": (truncated_npz, ("truncated",)),
     "npz with a flipped byte": (flipped_byte_npz, ("array 'spins'", "cannot be read")),
     "pickled objects": (pickled_objects, ("array 'spins'",)),

@@ -161,7 +161,9 @@ def test_a_path_is_never_taken_for_a_zoo_name(tmp_path: Path, monkeypatch: pytes
 def test_a_model_of_another_lattice_is_refused_before_a_run_begins(tmp_path: Path) -> None:
     name = next(name for name, entry in MODELS.items() if entry["lattice"]["name"] == "triangular")
     assert zoo.trained_lattice(name) == "triangular"
-    with pytest.raises(ConfigError, match="trained on lattice triangular; lattice.name=square does not fit"):
+    with pytest.raises(
+        ConfigError, match=r"trained on lattice triangular; lattice\.name=square does not fit"
+    ):
         check(compose(["task=simulate", f"checkpoint={name}", "lattice=square", "compute=cpu"]))
     # of what is no model file the loader says why
     (tmp_path / "model.safetensors").write_bytes(b"\x10" + bytes(7) + b"not a JSON text.")

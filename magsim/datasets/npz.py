@@ -25,6 +25,10 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     """
     if path.stat().st_size == 0:
         raise DataError(path, "the file is empty.")
+    with path.open("rb") as file:
+        array = file.read(6) == b"\x93NUMPY"
+    if not array and not zipfile.is_zipfile(path):  # NumPy would take it for a pickle, and say how to load it
+        raise DataError(path, "not a readable .npz file: truncated, or no zip archive at all.")
     try:
         file = np.load(path, allow_pickle=False)
     except READ_ERRORS as error:

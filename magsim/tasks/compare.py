@@ -49,7 +49,8 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
     run.headline(f"Comparing {len(done)} finished runs")
     if not done:
         states = ", ".join(sorted({entry.status for entry in others}))
-        raise ConfigError("runs", cfg.runs, f"none of the {len(entries)} runs there is finished ({states}).")
+        which = "the run there is not" if len(entries) == 1 else f"none of the {len(entries)} runs there is"
+        raise ConfigError("runs", cfg.runs, f"{which} finished ({states}).")
     done = ordered(done, differing_keys(done))
     write_text(run.folder / "comparison.csv", _csv(comparison(done)))
     run.say(f"  table: {run.folder / 'comparison.csv'}")
