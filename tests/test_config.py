@@ -253,7 +253,9 @@ def test_references_name_what_is_measured_and_where_they_are_from() -> None:
         ("quantity: magnetization, value: 1, source: a", r"Did you mean magnetisation\?"),
         ("quantity: energy, value: 1, source: ''", r"references\[0\]\.source=: must say where"),
         ("quantity: energy, value: 1, source: a, tolerance: -1", r"references\[0\]\.tolerance=-1"),
-        ("quantity: energy, value: 1", r"references.*must be a list of groups of keys \(quantity, value"),
+        ("quantity: energy, value: 1", r"references\[0\]\.source=\?\?\?: has no value; give a text"),
+        ("quantity: energy, value: low, source: a", r"^references\[\.\.\]\.value=low: must be a number\.$"),
+        ("quantiti: energy, value: 1", r"^references\[\.\.\]\.quantiti=.*Did you mean quantity\?"),
     ):
         with pytest.raises(ConfigError, match=message):
             check(compose([f"references=[{{{wrong}}}]"]))

@@ -115,7 +115,11 @@ def _node(node: DictConfig, prefix: str) -> None:
             ) from error
         if isinstance(value, DictConfig):
             _node(value, f"{path}.")
-        elif not fits(_plain(value), kind):
+            continue
+        for k, member in enumerate(value if isinstance(value, ListConfig) else ()):
+            if isinstance(member, DictConfig):
+                _node(member, f"{path}[{k}].")
+        if not fits(_plain(value), kind):
             raise ConfigError(path, _plain(value), f"must be {describe(kind)}.")
 
 

@@ -105,11 +105,16 @@ def _interpolated_option(problem: str, overrides: Sequence[str]) -> MagsimError:
 
 
 def _omega(error: OmegaConfBaseException, outer: str, overrides: Sequence[str]) -> ConfigError:
+    from magsim.config.schema.root import ReferenceConfig
+
     path = re.sub(r"\[\d+\]", "", str(error.full_key))
     file = re.match(r"In '([^']+)'", outer)
     where = f" in conf/{file[1]}.yaml" if file and file[1] != "config" else ""
     value = _value_given(path, file[1] if file else None, overrides)
     node_type = error.object_type
+    if node_type is ReferenceConfig:  # a member of a list does not know where it is
+        given = re.match(r"Value '(.*)' of type", str(error))
+        path, value = f"references[..].{path}", given[1] if given else "..."
     other = _other_option(path, file[1] if file else "", overrides)
     if other is not None:
         return other
