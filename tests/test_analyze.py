@@ -10,6 +10,7 @@ import pytest
 from magsim.config import check, compose
 from magsim.dynamics import open_trajectory
 from magsim.errors import ConfigError
+from magsim.lattice import make_lattice
 from magsim.runs import read_series
 from magsim.tasks.dispatch import execute
 
@@ -124,6 +125,17 @@ def test_what_cannot_be_is_refused_before_any_work(simulated: Path, override: st
     with pytest.raises(ConfigError) as refused:
         check(compose(["task=analyze", f"task.path={simulated}", override]))
     assert refused.value.key == key
+
+
+def test_files_that_cannot_be_made_are_refused_before_anything_is_measured(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("magsim.tasks.analyze._measured", lambda *given: pytest.fail("measured"))
+    with pytest.raises(ConfigError, match=r"^task\.replica=9: the trajectory has \d+, from 0 on"):
+        analyze(simulated, tmp_path / "a", "task.replica=9")
+    monkeypatch.setattr("magsim.tasks.analyze.lattice_of", lambda trajectory: make_lattice("chain", [36]))
+    with pytest.raises(ConfigError, match=r"^lattice\.name=chain: a film needs a two-dimensional lattice"):
+        analyze(simulated, tmp_path / "b", "task.film=gif")
 
 
 def test_a_figure_that_does_not_fit_is_an_error_of_an_analysis_and_a_warning_of_a_run(

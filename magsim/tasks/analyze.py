@@ -23,7 +23,7 @@ from magsim.tasks.pages import publish
 from magsim.tasks.simulation.recording import Simulation
 from magsim.tasks.simulation.series import Recorder
 from magsim.tasks.trajectories.figures import Pictures, draw
-from magsim.tasks.trajectories.frame_files import write_frames
+from magsim.tasks.trajectories.frame_files import check_frames, write_frames
 from magsim.tasks.trajectories.page import final_table, last_values
 from magsim.tasks.trajectories.scene import Choice, Solve, solver
 from magsim.tasks.words import count, number_text, quantities, size
@@ -38,13 +38,15 @@ def run(cfg: DictConfig, run: Run) -> dict[str, Any]:
         observables of the last frame, and numbers read off the figures.
 
     Raises:
-        ConfigError: no frame between ``task.times``, or an observable or figure that the lattice lacks.
+        ConfigError: no frame between ``task.times``, an observable or figure that the lattice lacks, or files
+            that cannot be made.
         DataError: no trajectory, or one that was altered.
     """
     path = Path(cfg.task.path).expanduser()
     trajectory = open_trajectory(path if (path / "zarr.json").is_file() else path / "trajectory.zarr")
     lattice = lattice_of(trajectory)
     frames = _frames(cfg, trajectory)
+    check_frames(cfg, trajectory, lattice)
     run.headline(f"Analysis of {trajectory.path}")
     size = " x ".join(map(str, lattice.shape))
     run.say(f"  {len(frames)} of {len(trajectory)} frames of {trajectory.shape[1]} x {lattice.name} {size}")

@@ -14,6 +14,7 @@ from magsim.dynamics.trajectory import Trajectory
 from magsim.errors import ConfigError
 from magsim.exports import write_ovf, write_vtk, write_vtk_series, write_xyz
 from magsim.lattice import Lattice
+from magsim.report.geometry import planar
 from magsim.report.page import Picture
 from magsim.runs import Run
 
@@ -54,6 +55,19 @@ class Frames:
         return np.stack([spins for _, _, spins in self])
 
 
+def check_frames(cfg: DictConfig, trajectory: Trajectory, lattice: Lattice) -> None:
+    """Whether these files and this film can be made of the trajectory.
+
+    Raises:
+        ConfigError: no such replica, or a film of a lattice that is no plane.
+    """
+    replica = int(cfg.task.replica)
+    if replica >= trajectory.shape[1]:
+        raise ConfigError("task.replica", replica, f"the trajectory has {trajectory.shape[1]}, from 0 on.")
+    if cfg.task.film is not None:
+        planar(lattice, "a film")
+
+
 def write_frames(
     cfg: DictConfig, run: Run, trajectory: Trajectory, lattice: Lattice, numbers: tuple[int, ...]
 ) -> tuple[dict[str, Any], list[Picture]]:
@@ -63,11 +77,10 @@ def write_frames(
         ``analyze/<kind>_bytes`` of every kind; the film for the page, if it is a gif that a page can carry.
 
     Raises:
-        ConfigError: no such replica, a film of a lattice that is no plane, or mp4 without ffmpeg.
+        ConfigError: see :func:`check_frames`; mp4 without ffmpeg.
     """
+    check_frames(cfg, trajectory, lattice)
     replica = int(cfg.task.replica)
-    if replica >= trajectory.shape[1]:
-        raise ConfigError("task.replica", replica, f"the trajectory has {trajectory.shape[1]}, from 0 on.")
     folder, binary = run.folder / "exports", cfg.task.precision == "binary"
     frames = Frames(trajectory, lattice, numbers, replica, binary, folder)
     written = {kind: WRITERS[kind](frames) for kind in cfg.task.export}
