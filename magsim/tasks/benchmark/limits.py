@@ -33,6 +33,15 @@ class Limits:
     bandwidth: float
     operations: float
 
+    @property
+    def words(self) -> str:
+        """What the shares in a table are of, in two sentences."""
+        return (
+            f"Of bandwidth: share of the rate of a copy ({self.bandwidth / 1e9:.3g} GB/s), counting what "
+            "every kernel reads and writes, above 1 where caches serve. Of arithmetic: share of the rate of "
+            f"matrix products ({self.operations / 1e9:.3g} Gflop/s, float32), counting dense products alone."
+        )
+
 
 @dataclass(frozen=True)
 class Work:

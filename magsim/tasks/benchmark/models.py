@@ -110,10 +110,7 @@ def section(cfg: DictConfig, run: Run, result: Result) -> Section:
         "Learned fields",
         f"Energy and field of one replica, {result.precision}, all cores, the fastest of several "
         "evaluations. Published: the equivariant network of arXiv:2305.03804 "
-        f"({result.published}); merged: with all neighbours in one product. Of bandwidth: share of the "
-        f"rate of a copy ({result.limits.bandwidth / 1e9:.3g} GB/s), counting what every kernel reads "
-        "and writes, above 1 where caches serve. Of arithmetic: share of the rate of matrix products "
-        f"({result.limits.operations / 1e9:.3g} Gflop/s, float32), counting dense products alone.",
+        f"({result.published}); merged: with all neighbours in one product. {result.limits.words}",
         tables=(_table(result.rows),),
     )
 

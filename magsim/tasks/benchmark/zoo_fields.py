@@ -170,10 +170,7 @@ def section(cfg: DictConfig, run: Run, result: Result) -> Section:
     exact = next((row.exact_sites for row in result.rows if row.exact_sites), 0)
     return Section(
         "Fields of the zoo on a large lattice",
-        "One replica; a field is energy and field, a step one of heun. Of bandwidth: share of the rate of a "
-        f"copy ({result.limits.bandwidth / 1e9:.3g} GB/s), counting what every kernel reads and writes, "
-        "above 1 where caches serve. Of arithmetic: share of the rate of matrix products "
-        f"({result.limits.operations / 1e9:.3g} Gflop/s, float32), counting dense products alone. Beside "
+        f"One replica; a field is energy and field, a step one of heun. {result.limits.words} Beside "
         f"them a step in the field of the model's own electrons on {exact} sites of the same device, by "
         f"Green's functions (tolerance {TOLERANCE:g}) and by diagonalisation; ratios are per site."
         + failed(result.failures),

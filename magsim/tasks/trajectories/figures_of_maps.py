@@ -65,25 +65,17 @@ def needs_electrons(scene: Scene) -> str:
 
 def chirality(scene: Scene) -> Drawn:
     """Chirality of every triangle at some times."""
-    times, frames = scene.snapshots
-    file = chirality_map(
-        scene.file("chirality_map"),
-        scene.lattice,
-        scalar_chirality(scene.lattice, frames),
-        [f"t = {time:.4g}" for time in times],
-    )
+    titles, frames = scene.snapshots
+    values = scalar_chirality(scene.lattice, frames)
+    file = chirality_map(scene.file("chirality_map"), scene.lattice, values, titles)
     return Drawn([scene.shown(file, "Scalar chirality of every triangle: ±0.770 in tetrahedral order.")])
 
 
 def charge(scene: Scene) -> Drawn:
     """Topological charge of every triangle at some times."""
-    times, frames = scene.snapshots
-    file = charge_map(
-        scene.file("charge_map"),
-        scene.lattice,
-        topological_charge_density(scene.lattice, frames),
-        [f"t = {time:.4g}" for time in times],
-    )
+    titles, frames = scene.snapshots
+    values = topological_charge_density(scene.lattice, frames)
+    file = charge_map(scene.file("charge_map"), scene.lattice, values, titles)
     return Drawn([scene.shown(file, "Topological charge of every triangle (Berg and Lüscher), and its sum.")])
 
 
@@ -135,13 +127,13 @@ def walls(scene: Scene) -> Drawn:
 def density(scene: Scene) -> Drawn:
     """Exact density of the electrons at some times: maps, histogram, extremes."""
     assert scene.solve is not None
-    times, frames = scene.snapshots
+    titles, frames = scene.snapshots
+    times = scene.trajectory.time[scene.snapshot_frames]
     # one by one: the memory of a batch is that of one
     biases = [scene.bias(k) for k in scene.snapshot_frames]
     each = [None if bias is None else bias[[scene.replica]] for bias in biases]
     labels = [scene.solve(frame[None], bias) for frame, bias in zip(frames, each, strict=True)]
     values = np.stack([to_numpy(label.density)[0] for label in labels])
-    titles = [f"t = {time:.4g}" for time in times]
     drawn = Drawn()
     if scene.lattice.dim == 2:
         file = site_map(scene.file("density_map"), scene.lattice, values, "electrons per site", titles)

@@ -193,12 +193,11 @@ class Scene:
         return [self.frames[k] for k in numbers]
 
     @cached_property
-    def snapshots(self) -> tuple[np.ndarray, np.ndarray]:
-        """Times and spins ``(n, N, 3)`` of one replica in these frames."""
+    def snapshots(self) -> tuple[list[str], np.ndarray]:
+        """Titles that tell the time, and spins ``(n, N, 3)`` of one replica in these frames."""
         chosen = self.snapshot_frames
-        return self.trajectory.time[chosen], np.stack(
-            [self.trajectory.spins(k)[self.replica] for k in chosen]
-        )
+        titles = [f"t = {time:.4g}" for time in self.trajectory.time[chosen]]
+        return titles, np.stack([self.trajectory.spins(k)[self.replica] for k in chosen])
 
 
 def replica_labels(drive: Drive) -> list[str] | None:
