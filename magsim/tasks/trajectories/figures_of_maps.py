@@ -103,7 +103,7 @@ def structure_factor(scene: Scene) -> Drawn:
 
 
 def _in_pi(q: tuple[float, ...]) -> str:
-    return "(" + ", ".join(f"{x / np.pi:.3f}" for x in q) + ")"
+    return "(" + ", ".join(f"{x / np.pi:.3f}" for x in q).replace("-", "−") + ")"
 
 
 def walls(scene: Scene) -> Drawn:

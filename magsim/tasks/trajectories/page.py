@@ -157,11 +157,11 @@ def _what(cfg: DictConfig, result: Simulation, dt: float) -> str:
             f"α = {number_text(cfg.integrator.alpha)}{bath}"
         )
     terms = classical_terms(plain(cfg.classical))
+    if cfg.hamiltonian.name == "none":
+        return f"Classical spins, {terms or 'no field'} (energies in t). {how}."
     terms = f"; classical terms: {terms}" if terms else ""
     return f"{capital(electrons(node))}{terms} (energies in t), {_which_field(cfg)}. {how}."
 
 
 def _which_field(cfg: DictConfig) -> str:
-    if cfg.hamiltonian.name == "none":
-        return "field of the classical terms"
     return "exact field" if cfg.checkpoint is None else f"learned field `{cfg.checkpoint}`"

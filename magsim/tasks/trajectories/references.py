@@ -16,7 +16,7 @@ from magsim.report.numbers import number
 from magsim.report.page import Metric, Section, Table
 from magsim.tasks.simulation.recording import Simulation
 from magsim.tasks.trajectories.scene import lowest_replica, references_of
-from magsim.tasks.words import quantity
+from magsim.tasks.words import number_text, quantity
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def headline(references: Sequence[Reference]) -> list[Metric]:
             r.words + ("" if r.time is None else f" at t = {r.time:g}"),
             "not reached" if math.isnan(r.measured) else r.measured,
             "" if math.isnan(r.measured) else r.unit,
-            target=f"{'' if r.replica.isdigit() else r.label or 'reference'} {number(r.value)}".strip()
+            target=f"{'' if r.replica.isdigit() else r.label or 'reference'} {number_text(r.value)}".strip()
             + (f" ± {r.tolerance:g}" if r.tolerance else ""),
             passed=r.reproduced,
         )
