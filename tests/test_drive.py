@@ -13,6 +13,7 @@ from test_potential import DRIVEN, driven
 from test_potential import STRIP as STRIP_OF_MODEL
 
 from magsim.config import check, compose
+from magsim.datasets.trajectory_data import _voltages
 from magsim.dynamics import (
     ClassicalField,
     Drive,
@@ -79,6 +80,17 @@ def test_the_voltage_of_a_step_is_that_of_the_table():
     timed = Drive(40, 5, clock="time", V=[[10 * 0.05, *table[0][1:]], [30 * 0.05, *table[1][1:]]]).timed(0.05)
     for step in (0, 10, 17, 30, 40):
         np.testing.assert_allclose(timed.voltage(step), drive.voltage(step))
+
+
+@pytest.mark.parametrize("clock", ["time", "steps"])
+@pytest.mark.parametrize("V", [0.8, [0.0, 1.4], [[0, 0.2], [6, 1.4]], [[1, 0, 0.5], [5, 1, -1], [6, 2, 2]]])
+def test_frames_of_a_driven_run_are_learned_at_the_voltage_they_had(V, clock):
+    protocol = Drive(V=V, clock=clock)
+    step = np.arange(0, 12, 3)
+    found = _voltages({"V": V, "clock": clock}, step, 0.7 * step, protocol.replicas)
+    expected = [np.broadcast_to(protocol.timed(0.7).voltage(int(k)), protocol.replicas) for k in step]
+    np.testing.assert_allclose(found, expected, atol=1e-15)
+    assert _voltages({"name": "quench"}, step, step, 1) is None
 
 
 def test_fields_without_a_bias_cannot_be_driven():

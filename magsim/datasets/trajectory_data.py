@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from magsim.datasets.dataset import UNITS, SpinDataset
+from magsim.datasets.dataset import UNITS, SpinDataset, snapshot_hashes
 from magsim.datasets.validation import check_dataset, check_learnable
 from magsim.errors import DataError
 from magsim.zarr_store import TRAJECTORY, attributes_of, first_hash, next_hash, open_store, read_array
@@ -18,8 +19,9 @@ def open_trajectory_dataset(
 ) -> SpinDataset:
     """The snapshots of a trajectory store: frames and replicas in one axis, each replica a trajectory.
 
-    The labels are the field of the run, exact or learned, with the classical terms it had. ``content_hash``
-    is the hash of the trajectory.
+    The labels are the field of the run, exact or learned, with the classical terms it had; of a driven strip
+    each frame has the voltage of its replica and time, and of a state that occurs twice the first counts.
+    ``content_hash`` is the hash of the trajectory.
 
     Args:
         path: the store.
@@ -46,6 +48,13 @@ def open_trajectory_dataset(
     }
     if attributes.get("conservative", True):
         arrays["energy"] = frames["energy"].reshape(-1)
+    config = attributes.get("config", {})
+    dt = config.get("dt")
+    bias = _voltages(config.get("protocol") or {}, frames["step"], frames["time"], replicas)
+    if bias is not None:  # replicas of several voltages start from one state
+        first = np.sort(np.unique(snapshot_hashes(arrays["spins"]), return_index=True)[1])
+        arrays = {name: array[first] for name, array in arrays.items()}
+        bias = bias.reshape(-1)[first]
     check_dataset(path, arrays, attributes["lattice"])
     if verify:
         chain = first_hash(str(attributes["key"]))
@@ -57,11 +66,10 @@ def open_trajectory_dataset(
             )
     if learnable:
         check_learnable(path, arrays)
-    config = attributes.get("config", {})
-    dt = config.get("dt")
     return SpinDataset(
         path=path,
         **arrays,
+        extra={} if bias is None else {"voltage": bias},
         sources=("trajectory",),
         lattice=attributes["lattice"],
         config=config,
@@ -72,3 +80,17 @@ def open_trajectory_dataset(
         content_hash=str(attributes["chain"]),
         complete=bool(attributes["complete"]),
     )
+
+
+def _voltages(
+    protocol: Mapping[str, Any], step: np.ndarray, time: np.ndarray, replicas: int
+) -> np.ndarray | None:
+    """``(F, R)`` bias of each frame, see :class:`magsim.dynamics.protocols.drive.Drive`; None without one."""
+    if "V" not in protocol:
+        return None
+    V = np.asarray(protocol["V"], dtype=float)
+    if V.ndim < 2:  # constant: one for all, or one for each replica
+        return np.broadcast_to(V, (len(step), replicas)).copy()
+    when = step if protocol["clock"] == "steps" else time
+    columns = np.stack([np.interp(when, V[:, 0], column) for column in V.T[1:]], axis=1)
+    return np.broadcast_to(columns, (len(step), replicas)).copy()
