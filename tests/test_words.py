@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from magsim.config import compose
+from magsim.config.paths import groups
 from magsim.tasks.build import plain
 from magsim.tasks.words import (
+    HAMILTONIANS,
+    MODELS,
     capital,
     classical_terms,
     count,
@@ -28,6 +31,11 @@ from magsim.tasks.words import (
 )
 def test_a_hamiltonian_is_told_with_its_numbers(overrides: list[str], words: str) -> None:
     assert electrons(plain(compose(overrides).hamiltonian)) == words
+
+
+def test_every_hamiltonian_and_model_that_can_be_chosen_has_words() -> None:
+    assert set(HAMILTONIANS) == set(groups()["hamiltonian"])
+    assert set(MODELS) == set(groups()["model"])
 
 
 def test_classical_terms_that_vanish_are_not_told() -> None:

@@ -22,7 +22,7 @@ QUANTITIES = {
     "density_min": ("lowest density", "electrons per site"),
     "density_max": ("highest density", "electrons per site"),
     "peak_wavenumber": ("wavenumber of the highest peak of S(q)", "1/a"),
-    "peak_weight": ("its share of the sum rule", ""),
+    "peak_weight": ("share of the sum rule in that peak", ""),
 }
 HAMILTONIANS = {
     "sd": "s-d model",
