@@ -57,17 +57,21 @@ def bias_levels(lead: Lead, accuracy: float, tail: float) -> Iterator[Nodes]:
     yield from _legendre(lead, _pieces(lead, low, high, beyond, width, min(width, smooth or width)))
 
 
-def remaining(change: np.ndarray, before: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Estimated error of a level, ``4 scale (change/scale)^p``.
+def remaining(lead: Lead, change: np.ndarray, before: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Estimated error of a level, ``4 scale (change/scale)^p``; beside band edges the change itself.
 
     Errors fall exponentially with the number of points, so that twice as many square them; less fast where
     the levels of the system have many widths. So p is measured, on three levels, and not trusted above 1.6.
+    A resonance on an edge of a band is as narrow as it likes, and then no p can be trusted.
 
     Args:
+        lead: whose window it is.
         change: ``(B,)`` difference to the level before.
         before: ``(B,)`` the same of the level before.
         scale: ``(B,)`` size of the integral.
     """
+    if lead.strip.leads != "wide_band":
+        return change
     relative, earlier = (np.clip(values / scale, 1e-16, 0.999) for values in (change, before))
     power = np.clip(np.log(relative) / np.log(earlier), 1.0, FASTEST)
     return 4 * scale * relative**power

@@ -175,7 +175,8 @@ class NEGFLabeler:
             if before_last is None:
                 continue
             scale = np.abs(self._field(total)).max(axis=(1, 2)) + 1e-300
-            error[active] = remaining(change, before_last, scale)[active] + TAIL * self.tolerance
+            estimate = remaining(columns.near, change, before_last, scale)
+            error[active] = estimate[active] + TAIL * self.tolerance
             active = active[error[active] > allowed]
             if not len(active) or level == MOST_LEVELS:
                 break
