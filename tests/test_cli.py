@@ -281,6 +281,17 @@ def test_cuda_needs_torch_and_for_labels_cupy(monkeypatch: pytest.MonkeyPatch) -
     check(compose(["compute=cuda", "task=simulate", "checkpoint=."]))
 
 
+def test_sixteen_bits_need_a_gpu_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from magsim.config.checks import learning
+
+    job = ["trainer.precision=16-mixed", "compute.device=auto"]
+    monkeypatch.setattr(learning, "driver_sees_a_gpu", lambda: True)
+    check(compose(job))
+    monkeypatch.setattr(learning, "driver_sees_a_gpu", lambda: False)
+    with pytest.raises(ConfigError, match=r"^trainer\.precision=16-mixed: needs a CUDA device"):
+        check(compose(job))
+
+
 def test_steps_are_recorded_or_compiled_where_a_gpu_and_its_tools_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from magsim.config.checks.require import between, existing, not_negative, one_of, positive, require, value_of
 from magsim.config.checks.size import lattice_at, shortest_periodic_side
+from magsim.config.checks.stages import driver_sees_a_gpu
 
 ACTIVATIONS = ("silu", "gelu", "tanh", "softplus", "relu")
 OUTPUTS = ("energy", "torque")
@@ -215,7 +216,7 @@ def _steps(cfg: DictConfig) -> None:
     require(
         cfg,
         "trainer.precision",
-        not (node.precision == "16-mixed" and cfg.compute.device == "cpu"),
+        node.precision != "16-mixed" or (cfg.compute.device != "cpu" and driver_sees_a_gpu()),
         "needs a CUDA device; bf16-mixed runs anywhere.",
     )
     positive(cfg, "trainer.devices")
