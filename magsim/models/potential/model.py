@@ -173,7 +173,7 @@ class PotentialModel(Model):
         """Some columns after the others, so that memory does not grow with N, and derivatives by hand."""
         sweep, columns = self.descriptor.sweep(spins), self.lattice.shape[0]
         part, size = self._part(len(spins)), spins.shape[1] // columns
-        energies, drives, gradients = [], [], []
+        energies, drives = [], []
         for first in range(0, columns, part):
             last = min(first + part, columns)
             sites, own = slice(first * size, last * size), setting.of(slice(first, last))
