@@ -232,6 +232,11 @@ def test_a_driven_wall_ends_in_its_figures_currents_and_velocities(tmp_path, mon
         np.testing.assert_allclose(
             np.cross(spins[r], field).sum(0), kept["injected_spin_current"][-1, r], atol=1e-4
         )
+    again = ["task=analyze", f"task.path={tmp_path / 'run'}", "logger=csv", "compute=cpu"]
+    again += ["observables.figures=[transport]", "observables.transport=2"]
+    execute(compose(again), again, tmp_path / "again")  # no word of the labeler: that of the run
+    for name, values in kept.items():
+        np.testing.assert_allclose(np.load(tmp_path / "again" / "transport.npz")[name], values, atol=1e-12)
 
 
 def test_a_drive_needs_a_strip():

@@ -113,13 +113,17 @@ def _measured(
 
 
 def _solver(cfg: DictConfig, trajectory: Trajectory, lattice: Lattice) -> Solve | None:
-    """Exact labels by ``cfg.labeler`` of the Hamiltonian that the trajectory was made with."""
-    node = trajectory.attributes["config"].get("hamiltonian")
+    """Exact labels by ``cfg.labeler`` of the Hamiltonian that the trajectory was made with; those of a driven
+    strip by that of the run, unless another ``labeler=negf`` is asked for."""
+    made = trajectory.attributes["config"]
+    node = made.get("hamiltonian")
     if not node or node.get("name") == "none":
         return None
 
     def labeler() -> Labeler:
         options = plain(cfg.labeler)
+        if node["name"] == "driven" and options["name"] != "negf":
+            options = dict(made["labeler"])
         name, device = options.pop("name"), labeler_device(cfg)
         if name == "auto":
             options["costs"] = load_costs(device)

@@ -185,7 +185,7 @@ def _short(key: str) -> str:
 def _text(value: object) -> str | float:
     """A value of the configuration in a cell or label."""
     if isinstance(value, list):
-        return "-".join(f"{item}" for item in value)
+        return "-".join(str(item).rpartition("/")[2] for item in value)  # files by their names
     if value is None:
         return "all"
     if isinstance(value, bool):
